@@ -1,0 +1,29 @@
+-- Leave a source alone, by an operator's decision.
+
+create or replace function public.pause_media_source(
+    scope text,
+    reason text default 'paused by an operator',
+    pause_for interval default '1 hour'
+)
+returns timestamptz
+language plpgsql
+volatile
+security definer -- operators have no rights on the tables
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+    if pause_media_source.scope is null
+        or not (pause_media_source.scope = 'storage' or pause_media_source.scope ~ '^whatsapp:.+')
+    then
+        raise exception 'unknown source %', coalesce(quote_literal(pause_media_source.scope), 'null')
+            using errcode = 'MD017', hint = 'Use storage or whatsapp:<phone number id>.';
+    end if;
+    return public.extend_media_pause(
+        pause_media_source.scope, pause_media_source.reason, null, pause_media_source.pause_for);
+end;
+$$;
+
+comment on function public.pause_media_source is
+    'Stop claiming jobs of a source (storage, or whatsapp:<phone number id>) for a time, on every poller. Returns when it ends. Error: MD017 unknown source.';
+grant execute on function public.pause_media_source to media_admin;

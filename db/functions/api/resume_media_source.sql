@@ -1,0 +1,23 @@
+-- Lift a pause at once.
+
+create or replace function public.resume_media_source(scope text)
+returns boolean
+language plpgsql
+volatile
+security definer -- operators have no rights on the tables
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_found boolean;
+begin
+    delete from public.media_pauses p where p.scope = resume_media_source.scope;
+    v_found := found;
+    perform public.wake_media_pollers();
+    return v_found;
+end;
+$$;
+
+comment on function public.resume_media_source is
+    'Lift the pause of a source (storage, or whatsapp:<phone number id>) at once. Returns false when it was not paused.';
+grant execute on function public.resume_media_source to media_admin;

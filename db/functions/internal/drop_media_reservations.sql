@@ -1,0 +1,24 @@
+-- Take back the reservations an attachment leads. What it may have uploaded is queued for removal.
+
+create or replace function public.drop_media_reservations(p_leader_id uuid)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    with dropped as (
+        delete from public.media_objects o
+        where o.leader_id = p_leader_id
+        returning o.bucket_name, o.storage_path
+    )
+    insert into public.media_deletion_queue (bucket_name, storage_path, reason)
+    select d.bucket_name, d.storage_path, 'upload abandoned'
+    from dropped d
+    where d.storage_path is not null
+    on conflict (bucket_name, storage_path) do nothing;
+end;
+$$;
+
+comment on function public.drop_media_reservations is
+    'Take back the reservations an attachment leads, and queue for removal what it may have uploaded.';

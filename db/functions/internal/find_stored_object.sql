@@ -1,0 +1,24 @@
+-- The stored object an attachment of this type may share, locked against its removal.
+--
+-- An object that somebody is about to remove is not waited for: the answer is then null.
+
+create or replace function public.find_stored_object(p_content_hash text, p_media_type text)
+returns public.media_objects
+language sql
+volatile
+set search_path = ''
+as $$
+    select o
+    from public.media_objects o
+    join public.media_buckets b on b.is_public = o.is_public
+    where o.content_hash = p_content_hash
+        and o.state = 'stored'
+        and p_media_type = any (b.media_types)
+        and exists (
+            select from public.media_formats f where f.mime_type = o.mime_type and p_media_type = any (f.arrives_as))
+    limit 1
+    for share of o skip locked;
+$$;
+
+comment on function public.find_stored_object is
+    'The stored object with this content that an attachment of this media type may refer to, share-locked; null when there is none.';

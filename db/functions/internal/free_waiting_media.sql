@@ -1,0 +1,34 @@
+-- The leader is gone: one of those who waited becomes pending, and the others wait for that one.
+
+create or replace function public.free_waiting_media(p_leader_id uuid)
+returns void
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_next uuid;
+begin
+    update public.media_processing_queue q
+    set status = 'pending', waiting_for = null, due_at = now()
+    where q.id = (
+        select w.id
+        from public.media_processing_queue w
+        where w.waiting_for = p_leader_id and w.status = 'waiting'
+        order by w.priority, w.queued_at, w.id
+        limit 1
+        for update skip locked
+    )
+    returning q.id into v_next;
+    if found then
+        update public.media_processing_queue q
+        set waiting_for = v_next
+        where q.waiting_for = p_leader_id and q.status = 'waiting';
+        perform public.log_media_event(v_next, 'freed', jsonb_build_object('waited_for', p_leader_id));
+        perform public.wake_media_pollers();
+    end if;
+end;
+$$;
+
+comment on function public.free_waiting_media is
+    'After the end of a leader without a stored file: the next in line leads, the others wait for it.';

@@ -1,0 +1,63 @@
+-- Put right what crashed pollers left: expired leases and waits for a leader that is gone.
+--
+-- Bounded, and rows another transaction works on are skipped, so any number of callers may run it
+-- at once. An expired lease has already spent its attempt; when it was the last, the job dies here.
+
+create or replace function public.rescue_media_jobs(p_limit integer default 100)
+returns integer
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_job public.media_processing_queue;
+    v_count integer := 0;
+begin
+    for v_job in
+        select q.*
+        from public.media_processing_queue q
+        where q.status = 'processing' and q.lease_until < clock_timestamp()
+        limit p_limit
+        for update skip locked
+    loop
+        v_count := v_count + 1;
+        if v_job.attempts >= v_job.max_attempts then
+            perform public.bury_media_job(v_job.id, 'lease_expired', format(
+                'attempt %s of %s ended without a word from poller %s',
+                v_job.attempts, v_job.max_attempts, v_job.claimed_by));
+        else
+            update public.media_processing_queue q
+            set status = 'pending', due_at = now(), claimed_by = null, lease_until = null,
+                last_error_code = 'lease_expired'
+            where q.id = v_job.id;
+            perform public.log_media_event(v_job.id, 'lease expired', null, v_job.claimed_by, v_job.attempts);
+        end if;
+    end loop;
+
+    for v_job in
+        select q.*
+        from public.media_processing_queue q
+        where q.status = 'waiting' and q.due_at <= now()
+        order by q.due_at
+        limit p_limit
+        for update skip locked
+    loop
+        if exists (
+            select
+            from public.media_processing_queue l
+            where l.id = v_job.waiting_for and l.status in ('pending', 'processing')
+        ) then
+            update public.media_processing_queue q
+            set due_at = now() + (select s.waiting_recheck from public.media_settings s)
+            where q.id = v_job.id;
+        else
+            v_count := v_count + 1;
+            perform public.free_waiting_media(v_job.waiting_for);
+        end if;
+    end loop;
+    return v_count;
+end;
+$$;
+
+comment on function public.rescue_media_jobs is
+    'Make jobs with an expired lease due again (or dead letters, when their attempts are spent) and free those that wait for nobody. Returns how many.';

@@ -1,0 +1,38 @@
+-- Take a stored object back from the deletion queue, unless a poller is already removing its file.
+
+create or replace function public.rescue_media_object(p_content_hash text, p_is_public boolean)
+returns public.media_objects
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_object public.media_objects;
+    v_object_id uuid;
+begin
+    delete from public.media_deletion_queue d
+    where d.id = (
+        select w.id
+        from public.media_objects o
+        join public.media_deletion_queue w on w.object_id = o.id
+        where o.content_hash = p_content_hash
+            and o.is_public = p_is_public
+            and o.state = 'deleting'
+            and w.status = 'pending'
+            and w.attempts = 0
+        limit 1
+        for update of w skip locked
+    )
+    returning d.object_id into v_object_id;
+    if found then
+        update public.media_objects o
+        set state = 'stored'
+        where o.id = v_object_id
+        returning * into v_object;
+    end if;
+    return v_object;
+end;
+$$;
+
+comment on function public.rescue_media_object is
+    'Take a content whose removal has not begun back from the deletion queue; a null row when there is none.';

@@ -1,0 +1,65 @@
+-- Lease up to p_limit due jobs to the calling poller, most urgent first.
+--
+-- A crashed poller needs no clean-up: its leases pass, and rescue_media_jobs makes the rows due
+-- again. Rows another poller is claiming are skipped, never waited for. Sources on pause are left
+-- alone. The fencing token handed out here guards every later write.
+
+create or replace function public.claim_media_jobs(p_poller text, p_limit integer)
+returns table (
+    id uuid,
+    fencing_token integer,
+    attempt integer,
+    whatsapp_media_id text,
+    phone_number_id text,
+    lease_seconds double precision
+)
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+    perform public.rescue_media_jobs();
+    return query
+    with picked as materialized (
+        select q.id
+        from public.media_processing_queue q
+        where q.status = 'pending'
+            and q.due_at <= now()
+            and not exists (
+                select
+                from public.media_pauses p
+                where p.until > now() and p.scope in ('storage', q.source)
+            )
+        order by q.priority, q.due_at, q.id
+        limit p_limit
+        for update skip locked
+    ),
+    claimed as (
+        update public.media_processing_queue q
+        set
+            status = 'processing',
+            attempts = q.attempts + 1,
+            fencing_token = q.fencing_token + 1,
+            claimed_by = p_poller,
+            lease_until = clock_timestamp() + s.lease
+        from public.media_settings s
+        where q.id = any (array(select k.id from picked k))
+        returning q.*, s.lease
+    ),
+    logged as (
+        insert into public.media_audit_log (media_id, event, poller, attempt)
+        select c.id, 'claimed', p_poller, c.attempts
+        from claimed c
+    )
+    select c.id, c.fencing_token, c.attempts::integer, c.whatsapp_media_id,
+        nullif(substr(c.source, 10), 'default'), extract(epoch from c.lease)::double precision
+    from claimed c
+    order by c.priority, c.due_at, c.id;
+end;
+$$;
+
+comment on function public.claim_media_jobs is
+    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job.';
+grant execute on function public.claim_media_jobs to media_poller;

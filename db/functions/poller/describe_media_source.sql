@@ -1,0 +1,65 @@
+-- First verdict: what WhatsApp says about the file is known, its bytes are not.
+--
+-- What the media endpoint says outranks the webhook. Content that is stored already, or on its way,
+-- is not downloaded; what is too large or of a type that is never stored is not even begun.
+
+create or replace function public.describe_media_source(
+    p_id uuid,
+    p_poller text,
+    p_token integer,
+    p_mime_type text,
+    p_file_size bigint,
+    p_sha256 text
+)
+returns table (verdict text, reason text, max_bytes bigint)
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+declare
+    v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
+    v_mime text := public.normalize_mime_type(p_mime_type);
+    v_media public.media;
+    v_bucket public.media_buckets;
+begin
+    update public.media m
+    set
+        media_type = coalesce(m.media_type, (select f.media_type from public.find_media_format(v_mime) f)),
+        mime_type = coalesce(v_mime, m.mime_type),
+        file_size = coalesce(p_file_size, m.file_size),
+        whatsapp_sha256 = coalesce(public.normalize_media_hash(p_sha256), m.whatsapp_sha256)
+    where m.id = p_id
+    returning m.* into v_media;
+    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
+
+    max_bytes := coalesce(v_bucket.file_size_limit, (select max(b.file_size_limit) from public.media_buckets b));
+    if p_file_size > max_bytes then
+        reason := 'too_large';
+        perform public.bury_media_job(p_id, reason, format('%s bytes announced, %s allowed', p_file_size, max_bytes));
+    elsif v_mime <> 'application/octet-stream' and not exists (select from public.find_media_format(v_mime)) then
+        reason := 'type_not_allowed';
+        perform public.bury_media_job(p_id, reason, format('announced as %s', v_mime));
+    end if;
+    if reason is not null then
+        verdict := 'rejected';
+    elsif v_media.whatsapp_sha256 is null or v_bucket.bucket_name is null then
+        verdict := 'download';
+    else
+        if v_job.content_hash is distinct from v_media.whatsapp_sha256 then
+            perform public.free_waiting_media(p_id); -- they wait for other content
+            update public.media_processing_queue q
+            set content_hash = v_media.whatsapp_sha256
+            where q.id = p_id;
+        end if;
+        verdict := public.settle_media_content(v_job,
+            public.reserve_media_object(p_id, v_media.whatsapp_sha256, v_bucket.is_public));
+        verdict := replace(verdict, 'lead', 'download');
+    end if;
+    return next;
+end;
+$$;
+
+comment on function public.describe_media_source is
+    'Verdict on a file before its download: download (at most max_bytes), deduplicated, joined (wait for another attachment''s download) or rejected (dead letter, with the reason). Error: MD001 lease lost.';
+grant execute on function public.describe_media_source to media_poller;

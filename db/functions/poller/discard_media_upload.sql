@@ -1,0 +1,25 @@
+-- A poller uploaded and could not record it: the file goes, unless its path is in use.
+
+create or replace function public.discard_media_upload(p_bucket_name text, p_storage_path text)
+returns boolean
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+begin
+    insert into public.media_deletion_queue (bucket_name, storage_path, reason)
+    select p_bucket_name, p_storage_path, 'upload not recorded'
+    where not exists (
+        select
+        from public.media_objects o
+        where o.bucket_name = p_bucket_name and o.storage_path = p_storage_path
+    )
+    on conflict (bucket_name, storage_path) do nothing;
+    return found;
+end;
+$$;
+
+comment on function public.discard_media_upload is
+    'Queue an uploaded file for removal when no object row has its path; returns whether it was queued.';
+grant execute on function public.discard_media_upload to media_poller;

@@ -1,0 +1,54 @@
+-- A poller reports what happened; the rules say what it means.
+--
+-- Retry with jittered backoff, a dead letter, or a pause of the source for the whole fleet, which
+-- spends no attempt.
+
+create or replace function public.fail_media_job(
+    p_id uuid,
+    p_poller text,
+    p_token integer,
+    p_source text,
+    p_provider_code text,
+    p_http_status integer,
+    p_retry_after double precision,
+    p_text text
+)
+returns table (verdict text, failure_code text, due_at timestamptz)
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+#variable_conflict use_column
+declare
+    v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
+    v_rule public.media_failure_rules := public.find_failure_rule(p_source, p_provider_code, p_http_status);
+    v_text text := left(format('%s (%s)', p_text, concat_ws(', ',
+        'code ' || p_provider_code, 'http ' || p_http_status)), 2000);
+begin
+    failure_code := v_rule.failure_code;
+    case v_rule.action
+        when 'final' then
+            verdict := 'failed';
+            perform public.bury_media_job(p_id, failure_code, v_text);
+        when 'pause' then
+            verdict := 'paused';
+            due_at := public.extend_media_pause(
+                case p_source when 'storage' then 'storage' else v_job.source end,
+                failure_code, v_text,
+                greatest(v_rule.pause_for, make_interval(secs => p_retry_after)));
+            update public.media_processing_queue q
+            set last_error_code = v_rule.failure_code, last_error_text = v_text
+            where q.id = p_id;
+            perform public.release_media_jobs(p_poller, array[p_id], array[p_token]);
+        else
+            verdict := public.retry_media_job(v_job, failure_code, v_text, make_interval(secs => p_retry_after));
+            due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
+    end case;
+    return next;
+end;
+$$;
+
+comment on function public.fail_media_job is
+    'Report a failed attempt: p_source whatsapp, storage or poller; p_provider_code the provider''s own error code; p_retry_after seconds. Verdict: retry (at due_at), failed (dead letter) or paused (the source, until due_at). Error: MD001 lease lost.';
+grant execute on function public.fail_media_job to media_poller;

@@ -1,0 +1,55 @@
+-- The file is in storage: record it for this attachment and for everyone who waited for it.
+
+create or replace function public.finish_media_upload(
+    p_id uuid,
+    p_poller text,
+    p_token integer,
+    p_object_id uuid,
+    p_timings jsonb default null
+)
+returns integer
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+declare
+    v_object public.media_objects;
+    v_waiting uuid[];
+begin
+    perform public.lock_media_job(p_id, p_poller, p_token);
+    update public.media_objects o
+    set
+        state = 'stored',
+        leader_id = null,
+        stored_hash = o.content_hash,
+        stored_size = o.file_size,
+        stored_at = clock_timestamp()
+    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id
+    returning o.* into v_object;
+    if not found then
+        raise exception 'object % is not reserved for media %', p_object_id, p_id
+            using errcode = 'MD002', hint = 'Call begin_media_upload first and pass the object_id it returned.';
+    end if;
+    v_waiting := array(
+        select q.id
+        from public.media_processing_queue q
+        where q.waiting_for = p_id
+            and q.status = 'waiting'
+            and q.content_hash = v_object.content_hash
+        order by q.id
+        for update
+    );
+    perform public.link_media_object(array[p_id], v_object, 'stored', p_timings, p_poller);
+    if v_waiting <> '{}' then
+        perform public.link_media_object(v_waiting, v_object, 'deduplicated');
+    end if;
+    perform public.free_waiting_media(p_id);
+    perform public.drop_media_reservations(p_id);
+    return cardinality(v_waiting);
+end;
+$$;
+
+comment on function public.finish_media_upload is
+    'Record an upload: the object is stored, this attachment and those that waited for it are processed, in one transaction. p_timings: milliseconds by step, kept in the audit trail. Returns how many waited. Errors: MD001 lease lost, MD002 object not reserved for this attachment.';
+grant execute on function public.finish_media_upload to media_poller;

@@ -1,0 +1,31 @@
+-- A poller shows that it is alive, forgets those that are not, and folds the analytics.
+
+create or replace function public.heartbeat_media_poller(
+    p_poller text,
+    p_version text,
+    p_mode text,
+    p_in_flight integer
+)
+returns void
+language plpgsql
+volatile
+security definer -- the poller has no rights on the tables
+set search_path = ''
+as $$
+begin
+    delete from public.media_pollers p
+    using public.media_settings s
+    where p.seen_at < now() - 5 * s.lease;
+
+    insert into public.media_pollers as p (poller, version, mode, in_flight)
+    values (p_poller, p_version, p_mode, p_in_flight)
+    on conflict (poller) do update
+    set version = excluded.version, mode = excluded.mode, in_flight = excluded.in_flight, seen_at = now();
+
+    perform public.fold_media_analytics();
+end;
+$$;
+
+comment on function public.heartbeat_media_poller is
+    'Record that a poller is alive. p_mode: listen or poll. p_in_flight: jobs in hand.';
+grant execute on function public.heartbeat_media_poller to media_poller;

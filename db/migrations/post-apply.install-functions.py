@@ -1,0 +1,83 @@
+"""Install every function of db/functions, drop those this version no longer has, close them to the public.
+
+yoyo runs this after a migration was applied; `pgmedia migrate` always runs it, so a changed function
+reaches a database that has no pending migration. It is one transaction.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from yoyo import step  # pyright: ignore[reportUnknownVariableType]
+
+FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+
+# Functions of these names, with the transaction that last wrote each: what changes was installed here.
+LIST_FUNCTIONS = """
+    select p.oid, p.xmin::text, p.oid::regprocedure::text
+    from pg_catalog.pg_proc p
+    where p.pronamespace = 'public'::regnamespace and p.proname = any (%s)
+"""
+
+CLOSE_TO_THE_PUBLIC = """
+do $$
+declare
+    r record;
+begin
+    -- Supabase's default privileges open every function and table of public to its API roles.
+    for r in
+        select 'function ' || f.signature as object, x.role
+        from public.media_schema_functions f
+        cross join unnest(array['public', 'anon', 'authenticated', 'service_role']) x (role)
+        where x.role = 'public' or to_regrole(x.role) is not null
+        union all
+        select format('table public.%I', c.relname), x.role
+        from pg_catalog.pg_class c
+        cross join unnest(array['public', 'anon', 'authenticated', 'service_role']) x (role)
+        where c.relnamespace = 'public'::regnamespace
+            and c.relkind in ('r', 'v')
+            and (c.relname like 'media\\_%' or c.relname like '%yoyo\\_%' or c.relname in ('messages', 'media'))
+            and c.relname not in (select a.table_name from public.media_adopted_tables a)
+            and (c.relname not like 'media\\_%' or obj_description(c.oid, 'pg_class') is not null)
+            and (x.role = 'public' or to_regrole(x.role) is not null)
+    loop
+        execute format('revoke all on %s from %s', r.object, r.role);
+    end loop;
+    for r in
+        select f.signature
+        from public.media_schema_functions f
+        where to_regrole('service_role') is not null
+            and has_function_privilege('media_admin', f.signature, 'execute')
+    loop
+        execute format('grant execute on function %s to service_role', r.signature);
+    end loop;
+end $$;
+"""
+
+
+def install_functions(connection: Any) -> None:
+    """Replace all functions; drop those installed earlier that no file defines any more."""
+    files = sorted(FUNCTIONS.rglob("*.sql"))
+    cursor = connection.cursor()
+    cursor.execute("set local lock_timeout = '5s'")
+    cursor.execute("set local check_function_bodies = off")  # files refer to each other in any order
+    names = [path.stem for path in files]
+    before = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())
+    for path in files:
+        cursor.execute(path.read_text(encoding="utf-8"))
+    after = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())
+    installed = [signature for _, _, signature in after - before]
+
+    recorded = cursor.execute("delete from public.media_schema_functions returning signature")
+    for (signature,) in recorded.fetchall():
+        if signature not in installed:
+            cursor.execute(f"drop function if exists {signature}")
+    cursor.executemany(
+        "insert into public.media_schema_functions (signature) values (%s)",
+        [[signature] for signature in installed],
+    )
+    cursor.execute(CLOSE_TO_THE_PUBLIC)
+
+
+steps = [step(install_functions)]

