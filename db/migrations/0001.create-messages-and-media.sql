@@ -47,7 +47,6 @@ create table public.media_adopted_tables (
 );
 comment on table public.media_adopted_tables is
     'Tables that were there before pgmedia, and the columns it added: the rollback takes back just these.';
-alter table public.media_adopted_tables enable row level security;
 
 -- One row per column pgmedia works with; accepted names the types an existing column may have.
 create temporary table expected_columns (
@@ -194,13 +193,11 @@ create index pgmedia_media_object_id_idx on public.media (object_id) where objec
 do $$
 begin
     if not exists (select from public.media_adopted_tables a where a.table_name = 'messages') then
-        alter table public.messages enable row level security;
         comment on table public.messages is 'One row per WhatsApp message.';
     end if;
     if not exists (select from public.media_adopted_tables a where a.table_name = 'media') then
         alter table public.media alter column message_id set not null;
         alter table public.media alter column whatsapp_media_id set not null;
-        alter table public.media enable row level security;
         comment on table public.media is 'One row per attachment of a message, from the moment it is queued.';
     end if;
 end $$;

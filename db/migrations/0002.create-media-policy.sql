@@ -126,12 +126,3 @@ comment on table public.media_failure_rules is
     'What a reported failure means. The provider''s own code decides before the HTTP status; the row with neither catches the rest.';
 comment on column public.media_failure_rules.action is
     'retry: again with backoff; final: a dead letter; pause: the whole fleet leaves the source alone, no attempt spent.';
-
-do $$
-declare
-    v_table text;
-begin
-    foreach v_table in array array['media_settings', 'media_buckets', 'media_formats', 'media_failure_rules'] loop
-        execute format('alter table public.%I enable row level security', v_table);
-    end loop;
-end $$;

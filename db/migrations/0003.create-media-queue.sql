@@ -135,14 +135,3 @@ create table public.media_pauses (
     until timestamptz not null
 );
 comment on table public.media_pauses is 'Sources the whole fleet leaves alone until the given time.';
-
-do $$
-declare
-    v_table text;
-begin
-    foreach v_table in array array[
-        'media_objects', 'media_processing_queue', 'media_deletion_queue', 'media_pollers', 'media_pauses'
-    ] loop
-        execute format('alter table public.%I enable row level security', v_table);
-    end loop;
-end $$;

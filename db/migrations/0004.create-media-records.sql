@@ -47,14 +47,3 @@ create table public.media_schema_functions (
 );
 comment on table public.media_schema_functions is
     'The functions this pgmedia installed: an upgrade drops those it no longer has, a rollback drops all.';
-
-do $$
-declare
-    v_table text;
-begin
-    foreach v_table in array array[
-        'media_audit_log', 'media_analytics', 'media_analytics_deltas', 'media_schema_functions'
-    ] loop
-        execute format('alter table public.%I enable row level security', v_table);
-    end loop;
-end $$;

@@ -27,23 +27,21 @@ declare
 begin
     -- Supabase's default privileges open every function and table of public to its API roles.
     for r in
-        select 'function ' || f.signature as object, x.role
-        from public.media_schema_functions f
-        cross join unnest(array['public', 'anon', 'authenticated', 'service_role']) x (role)
+        select x.role, o.object
+        from unnest(array['public', 'anon', 'authenticated', 'service_role']) x (role)
+        cross join (
+            select 'function ' || f.signature as object
+            from public.media_schema_functions f
+            union all
+            select 'table ' || t.name
+            from unnest(array['public._yoyo_log', 'public._yoyo_migration', 'public._yoyo_version', 'public.yoyo_lock']) t (name)
+            where to_regclass(t.name) is not null
+        ) o
         where x.role = 'public' or to_regrole(x.role) is not null
-        union all
-        select format('table public.%I', c.relname), x.role
-        from pg_catalog.pg_class c
-        cross join unnest(array['public', 'anon', 'authenticated', 'service_role']) x (role)
-        where c.relnamespace = 'public'::regnamespace
-            and c.relkind in ('r', 'v')
-            and (c.relname like 'media\\_%' or c.relname like '%yoyo\\_%' or c.relname in ('messages', 'media'))
-            and c.relname not in (select a.table_name from public.media_adopted_tables a)
-            and (c.relname not like 'media\\_%' or obj_description(c.oid, 'pg_class') is not null)
-            and (x.role = 'public' or to_regrole(x.role) is not null)
     loop
         execute format('revoke all on %s from %s', r.object, r.role);
     end loop;
+    -- service_role may do what an operator may.
     for r in
         select f.signature
         from public.media_schema_functions f
@@ -61,6 +59,7 @@ def install_functions(connection: Any) -> None:
     files = sorted(FUNCTIONS.rglob("*.sql"))
     cursor = connection.cursor()
     cursor.execute("set local lock_timeout = '5s'")
+    cursor.execute("set local search_path = ''")  # signatures are recorded with their schema
     cursor.execute("set local check_function_bodies = off")  # files refer to each other in any order
     names = [path.stem for path in files]
     before = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())

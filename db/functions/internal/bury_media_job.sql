@@ -8,7 +8,7 @@ set search_path = ''
 as $$
 declare
     v_poller text;
-    v_attempts integer;
+    v_attempts smallint;
     v_media_type text;
 begin
     select q.claimed_by, q.attempts into v_poller, v_attempts

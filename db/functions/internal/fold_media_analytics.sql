@@ -34,7 +34,7 @@ begin
             deleted_bytes = a.deleted_bytes + excluded.deleted_bytes,
             processing_ms = a.processing_ms + excluded.processing_ms
     )
-    select count(*) into v_count from folded;
+    select count(*)::integer into v_count from folded;
     return v_count;
 end;
 $$;

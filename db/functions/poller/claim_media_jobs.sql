@@ -10,8 +10,7 @@ returns table (
     fencing_token integer,
     attempt integer,
     whatsapp_media_id text,
-    phone_number_id text,
-    lease_seconds double precision
+    phone_number_id text
 )
 language plpgsql
 volatile
@@ -46,7 +45,7 @@ begin
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s
         where q.id = any (array(select k.id from picked k))
-        returning q.*, s.lease
+        returning q.*
     ),
     logged as (
         insert into public.media_audit_log (media_id, event, poller, attempt)
@@ -54,7 +53,7 @@ begin
         from claimed c
     )
     select c.id, c.fencing_token, c.attempts::integer, c.whatsapp_media_id,
-        nullif(substr(c.source, 10), 'default'), extract(epoch from c.lease)::double precision
+        nullif(substr(c.source, length('whatsapp:') + 1), 'default')
     from claimed c
     order by c.priority, c.due_at, c.id;
 end;

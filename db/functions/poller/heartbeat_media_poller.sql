@@ -6,7 +6,7 @@ create or replace function public.heartbeat_media_poller(
     p_mode text,
     p_in_flight integer
 )
-returns void
+returns double precision
 language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
@@ -23,9 +23,10 @@ begin
     set version = excluded.version, mode = excluded.mode, in_flight = excluded.in_flight, seen_at = now();
 
     perform public.fold_media_analytics();
+    return (select extract(epoch from s.lease) from public.media_settings s);
 end;
 $$;
 
 comment on function public.heartbeat_media_poller is
-    'Record that a poller is alive. p_mode: listen or poll. p_in_flight: jobs in hand.';
+    'Record that a poller is alive. p_mode: listen or poll. p_in_flight: jobs in hand. Returns the lease in seconds; come again, and renew, three times in it.';
 grant execute on function public.heartbeat_media_poller to media_poller;

@@ -1,0 +1,90 @@
+-- What this database holds of pgmedia, one line per thing, in the same words on Postgres 15 to 18.
+--
+-- `pgmedia migrate` compares it with db/schema.txt, which a fresh installation gives. Of the tables a
+-- bot may have had before, only what pgmedia needs of them is named: a column, not its type.
+
+create or replace function public.describe_media_schema()
+returns setof text
+language sql
+stable
+security definer -- operators have no rights on all it reads
+set search_path = ''
+as $$
+    with relations as (
+        select c.oid, c.relname, c.relowner, c.relacl, c.relrowsecurity,
+            c.relname in ('messages', 'media') as shared
+        from pg_catalog.pg_class c
+        where c.relnamespace = 'public'::regnamespace
+            and (c.relname in ('messages', 'media') or exists (
+                select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polname = 'pgmedia_admin_reads'))
+    ),
+    functions as (
+        select p.oid, p.oid::regprocedure::text as signature, p.proowner, p.proacl, concat_ws(' ',
+            'returns', pg_catalog.pg_get_function_result(p.oid),
+            case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
+            case when p.prosecdef then 'security definer' end,
+            p.proconfig::text, pg_catalog.md5(p.prosrc)) as definition
+        from public.media_schema_functions s
+        join pg_catalog.pg_proc p on p.oid = to_regprocedure(s.signature)
+    ),
+    lines (line) as (
+        select format('table %s%s', r.relname, case when r.relrowsecurity then ' with row-level security' end)
+        from relations r
+        where not r.shared
+        union all
+        select case
+            when r.shared then format('column %s.%s', r.relname, a.attname)
+            else format('column %s.%s %s%s%s', r.relname, a.attname,
+                pg_catalog.format_type(a.atttypid, a.atttypmod),
+                case when a.attnotnull then ' not null' end,
+                ' default ' || pg_catalog.pg_get_expr(d.adbin, d.adrelid))
+            end
+        from relations r
+        join pg_catalog.pg_attribute a on a.attrelid = r.oid and a.attnum > 0 and not a.attisdropped
+        left join pg_catalog.pg_attrdef d on d.adrelid = r.oid and d.adnum = a.attnum
+        union all
+        select format('constraint %s on %s: %s', c.conname, r.relname, pg_catalog.pg_get_constraintdef(c.oid))
+        from relations r
+        join pg_catalog.pg_constraint c on c.conrelid = r.oid and c.contype in ('c', 'f', 'p', 'u')
+        where not r.shared
+        union all
+        select pg_catalog.pg_get_indexdef(i.indexrelid)
+        from relations r
+        join pg_catalog.pg_index i on i.indrelid = r.oid and i.indisvalid
+        where not r.shared
+        union all
+        select distinct format('unique %s (%s)', r.relname, (
+            select string_agg(a.attname, ', ' order by a.attname)
+            from pg_catalog.pg_attribute a
+            where a.attrelid = r.oid and a.attnum = any (i.indkey)))
+        from relations r
+        join pg_catalog.pg_index i on i.indrelid = r.oid and i.indisunique and i.indpred is null and i.indisvalid
+        where r.shared
+        union all
+        select pg_catalog.pg_get_triggerdef(t.oid)
+        from relations r
+        join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
+            and t.tgfoid in (select f.oid from functions f)
+        union all
+        select format('function %s %s', f.signature, f.definition)
+        from functions f
+        union all
+        select format('grant %s on %s to %s', lower(x.privilege_type), g.name,
+            case x.grantee when 0 then 'public' else x.grantee::regrole::text end)
+        from (
+            select f.signature as name, f.proowner as owner, coalesce(f.proacl, acldefault('f', f.proowner)) as acl
+            from functions f
+            union all
+            select r.relname, r.relowner, r.relacl
+            from relations r
+            where not r.shared
+        ) g
+        cross join aclexplode(g.acl) x
+        where x.grantee <> g.owner and x.grantee is distinct from to_regrole('service_role')::oid
+    )
+    select l.line from lines l order by l.line collate "C";
+$$;
+
+comment on function public.describe_media_schema is
+    'Tables, columns, constraints, indexes, triggers, functions and grants of pgmedia in this database, one line each.';
+grant execute on function public.describe_media_schema to media_admin;

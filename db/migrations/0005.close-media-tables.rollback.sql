@@ -1,0 +1,2 @@
+-- Nothing to take back: the policies go with their tables.
+select;

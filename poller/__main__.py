@@ -1,0 +1,5 @@
+"""`python -m poller` is `pgmedia`."""
+
+from poller.cli import main
+
+main()

@@ -1,0 +1,142 @@
+"""Every setting, with its default and its meaning: the one place where they are documented.
+
+The README's table and `pgmedia settings-help` are made from these fields.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(Exception):
+    """Settings are missing or malformed. `problems` has one line for each; none shows a secret."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+def _postgres_url(value: SecretStr) -> SecretStr:
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in {"postgresql", "postgres"}:
+        raise ValueError("must begin with postgresql://")
+    return value
+
+
+def _http_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that begins with https:// (or http://)")
+    return value.rstrip("/")
+
+
+def _not_empty(value: SecretStr) -> SecretStr:
+    if not value.get_secret_value().strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
+HttpUrl = Annotated[str, AfterValidator(_http_url)]
+Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+
+
+class Settings(BaseSettings):
+    """The environment of pgmedia. Secrets are SecretStr, so no log and no repr shows them."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    database_url: PostgresUrl = Field(
+        description="Postgres to work on, as postgresql://user:password@host:port/database. "
+        "`pgmedia poll` needs no more rights than the role media_poller."
+    )
+    supabase_url: HttpUrl | None = Field(
+        default=None, description="URL of the Supabase project, for its Storage."
+    )
+    supabase_service_key: Secret | None = Field(
+        default=None, description="Key of the role service_role; uploads and removes files."
+    )
+    whatsapp_token: Secret | None = Field(
+        default=None, description="Access token of the WhatsApp Business Cloud API."
+    )
+    whatsapp_phone_id: str | None = Field(
+        default=None,
+        description="Phone number id to ask with, for messages that carry none themselves.",
+    )
+    whatsapp_api_url: HttpUrl = Field(
+        default="https://graph.facebook.com/v23.0",
+        description="Graph API with its version. The token goes only to this host and to Meta's.",
+    )
+    pgmedia_concurrency: int = Field(
+        default=16, ge=1, le=1000, description="Attachments a poller works on at once."
+    )
+    pgmedia_poll_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=60,
+        description="How long an idle poller waits before it looks at the queue again unasked.",
+    )
+    pgmedia_spool_memory_bytes: int = Field(
+        default=1_048_576,
+        ge=0,
+        description="A download is held in memory up to this size, on disk beyond it.",
+    )
+    pgmedia_spool_folder: Path | None = Field(
+        default=None, description="Where downloads are held on disk; the system's own by default."
+    )
+    pgmedia_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="Longest silence of WhatsApp or Storage that is borne."
+    )
+    pgmedia_grace_seconds: float = Field(
+        default=25.0,
+        ge=0,
+        description="After SIGTERM, how long work in hand may take before it is given back.",
+    )
+    pgmedia_poller_name: str = Field(
+        default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
+        description="Name of this poller, unique to the process: host, pid and a random part.",
+    )
+
+    @classmethod
+    def from_env(cls, *needed: str) -> Settings:
+        """Read the environment and `.env`; the environment wins.
+
+        `needed` names optional settings that the caller cannot work without. Raises SettingsError
+        with one line per problem.
+        """
+        try:
+            settings = cls(_env_file=".env")  # pyright: ignore[reportCallIssue]
+        except ValidationError as error:
+            raise SettingsError([_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from None
+        missing = [name.upper() for name in needed if getattr(settings, name) is None]
+        if missing:
+            raise SettingsError([f"{name} is not set" for name in missing])
+        return settings
+
+
+def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
+    name = str(place[0]).upper()
+    if kind == "missing":
+        return f"{name} is not set"
+    return f"{name} {message.removeprefix('Value error, ')[0].lower()}{message.removeprefix('Value error, ')[1:]}"
+
+
+def settings_table() -> list[tuple[str, str, str]]:
+    """Every setting as (name, default, meaning), in the order they are declared."""
+    rows: list[tuple[str, str, str]] = []
+    for name, field in Settings.model_fields.items():
+        if field.default_factory is not None:
+            default = "made at start"
+        elif field.is_required():
+            default = "required"
+        else:
+            default = "" if field.default is None else str(field.default)
+        rows.append((name.upper(), default, field.description or ""))
+    return rows

@@ -1,0 +1,265 @@
+"""Every SQL call pgmedia's poller makes: one method per database function, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Self
+from uuid import UUID
+
+import asyncpg
+
+from poller import __version__
+
+LEASE_LOST = "MD001"
+
+# What a lost or refused connection looks like; the call may be repeated once the database is back.
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+)
+
+
+class LeaseLostError(Exception):
+    """Another poller has taken the job over, or it is done: drop the result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed attachment. (id, poller, fencing_token) goes with every later call about it."""
+
+    id: UUID
+    fencing_token: int
+    attempt: int
+    whatsapp_media_id: str
+    phone_number_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVerdict:
+    """What to do with a file before its download."""
+
+    verdict: Literal["download", "deduplicated", "joined", "rejected"]
+    reason: str | None
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadVerdict:
+    """What to do with received bytes; for "upload", where to and with which headers."""
+
+    verdict: Literal["upload", "deduplicated", "joined", "rejected", "retry"]
+    reason: str | None
+    object_id: UUID | None
+    bucket_name: str | None
+    storage_path: str | None
+    content_type: str | None
+    cache_control: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What happened, as the provider said it; SQL decides what it means."""
+
+    source: Literal["whatsapp", "storage", "poller"]
+    text: str
+    provider_code: str | None = None
+    http_status: int | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureVerdict:
+    verdict: Literal["retry", "failed", "paused"]
+    failure_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A claimed file to remove from storage."""
+
+    id: UUID
+    fencing_token: int
+    bucket_name: str
+    storage_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPolicy:
+    """What a bucket must be; file_size_limit in bytes."""
+
+    bucket_name: str
+    is_public: bool
+    file_size_limit: int
+    mime_types: list[str]
+
+
+class Database:
+    """A pool of connections to the database functions, for one poller."""
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], poller: str) -> None:
+        self._pool = pool
+        self.poller = poller
+
+    @classmethod
+    async def connect(cls, dsn: str, poller: str, connections: int = 8) -> Self:
+        """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login."""
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=connections,
+            timeout=10,
+            command_timeout=60,
+            server_settings={"application_name": f"pgmedia {poller}"},
+        )
+        return cls(pool, poller)
+
+    async def close(self) -> None:
+        self._pool.terminate()
+
+    async def claim(self, limit: int) -> list[Job]:
+        rows = await self._pool.fetch(
+            "select * from public.claim_media_jobs($1, $2)", self.poller, limit
+        )
+        return [Job(**row) for row in rows]
+
+    async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
+        """Renew leases; the ids still held come back."""
+        rows = await self._pool.fetch(
+            "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(jobs)
+        )
+        return {row[0] for row in rows}
+
+    async def release(self, jobs: Sequence[Job]) -> None:
+        await self._pool.execute(
+            "select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs)
+        )
+
+    async def describe(
+        self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
+    ) -> SourceVerdict:
+        row = await self._fenced(
+            "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
+            job, mime_type, file_size, sha256,
+        )  # fmt: skip
+        return SourceVerdict(**row)
+
+    async def begin_upload(
+        self, job: Job, content_hash: str, file_size: int, mime_type: str
+    ) -> UploadVerdict:
+        row = await self._fenced(
+            "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6)",
+            job, content_hash, file_size, mime_type,
+        )  # fmt: skip
+        return UploadVerdict(**row)
+
+    async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
+        """Record an upload; returns how many attachments waited for it."""
+        row = await self._fenced(
+            "select public.finish_media_upload($1, $2, $3, $4, $5)",
+            job, object_id, json.dumps(timings),
+        )  # fmt: skip
+        return row[0]
+
+    async def fail(self, job: Job, failure: Failure) -> FailureVerdict:
+        row = await self._fenced(
+            "select verdict, failure_code"
+            " from public.fail_media_job($1, $2, $3, $4, $5, $6, $7, $8)",
+            job, failure.source, failure.provider_code, failure.http_status,
+            failure.retry_after, failure.text,
+        )  # fmt: skip
+        return FailureVerdict(**row)
+
+    async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
+        await self._pool.execute(
+            "select public.discard_media_upload($1, $2)", bucket_name, storage_path
+        )
+
+    async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
+        """Show that this poller is alive; returns the lease in seconds."""
+        return await self._pool.fetchval(
+            "select public.heartbeat_media_poller($1, $2, $3, $4)",
+            self.poller, __version__, mode, in_flight,
+        )  # fmt: skip
+
+    async def leave(self) -> None:
+        await self._pool.execute("select public.leave_media_poller($1)", self.poller)
+
+    async def bucket_policy(self) -> list[BucketPolicy]:
+        rows = await self._pool.fetch("select * from public.get_media_bucket_policy()")
+        return [BucketPolicy(**row) for row in rows]
+
+    async def set_project_url(self, project_url: str) -> None:
+        await self._pool.execute("select public.set_media_project_url($1)", project_url)
+
+    async def claim_deletions(self, limit: int) -> list[Deletion]:
+        rows = await self._pool.fetch(
+            "select * from public.claim_media_deletions($1, $2)", self.poller, limit
+        )
+        return [Deletion(**row) for row in rows]
+
+    async def finish_deletions(self, deletions: Sequence[Deletion]) -> None:
+        await self._pool.execute(
+            "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
+        )
+
+    async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
+        """Report files that were not removed; returns the failure code."""
+        return await self._pool.fetchval(
+            "select public.fail_media_deletions($1, $2, $3, $4, $5, $6, $7)",
+            self.poller, *_keys(deletions), failure.provider_code, failure.http_status,
+            failure.retry_after, failure.text,
+        )  # fmt: skip
+
+    async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
+        try:
+            row = await self._pool.fetchrow(
+                call, job.id, self.poller, job.fencing_token, *arguments
+            )
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == LEASE_LOST:
+                raise LeaseLostError(str(error)) from None
+            raise
+        assert row is not None  # noqa: S101 - these functions always return one row
+        return row
+
+
+def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
+    return [one.id for one in held], [one.fencing_token for one in held]
+
+
+class Listener:
+    """A connection of its own that hears the queue. Not every connection can: see `works`."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        self._connection = connection
+
+    @classmethod
+    async def open(cls, dsn: str, poller: str, heard: Callable[[], None]) -> Self:
+        """Connect and LISTEN; `heard()` is called on every notification and when the link ends."""
+        connection = await asyncpg.connect(
+            dsn, timeout=10, command_timeout=10, statement_cache_size=0,
+            server_settings={"application_name": f"pgmedia {poller} listener"},
+        )  # fmt: skip
+        connection.add_termination_listener(lambda _: heard())
+        await connection.add_listener("pgmedia_wake", lambda *_: heard())
+        return cls(connection)
+
+    async def works(self) -> bool:
+        """Is this session still listening? A transaction pooler forgets it between two calls."""
+        return bool(
+            await self._connection.fetchval(
+                "select 'pgmedia_wake' in (select pg_listening_channels())"
+            )
+        )
+
+    def close(self) -> None:
+        self._connection.terminate()

@@ -1,0 +1,33 @@
+"""libmagic from its wheel, so that every machine detects types alike and none needs a package of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from typing import Any
+
+
+def _load() -> Any:
+    """Import python-magic on top of pylibmagic, and take back what pylibmagic does to the process.
+
+    It puts its folder into the library path of every child process and patches ctypes.
+    """
+    environment = dict(os.environ)
+    import pylibmagic  # noqa: PLC0415 - must come before magic
+
+    try:
+        import magic  # noqa: PLC0415
+
+        return magic.Magic(mime=True, magic_file=str(pylibmagic.data / "magic.mgc"))
+    finally:
+        ctypes.CDLL.__init__ = ctypes.CDLL.__init_orig__
+        os.environ.clear()
+        os.environ.update(environment)
+
+
+_detector = _load()
+
+
+def libmagic_type(content: bytes) -> str:
+    """The MIME type that libmagic reads from the bytes of a whole file."""
+    return str(_detector.from_buffer(content))

@@ -1,0 +1,201 @@
+"""The poller: claim, work, renew, drain. One wake event; three things set it: NOTIFY, a free slot, a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Literal
+from uuid import UUID
+
+from poller.db import DATABASE_AWAY, Database, Job, Listener
+from poller.deletions import remove_files
+from poller.http import describe_error
+from poller.pipeline import Pipeline
+
+log = logging.getLogger(__name__)
+
+PROBE_SECONDS = 10.0
+"""How often the listener makes sure that it still hears."""
+POLL_SOON_SECONDS = (0.02, 0.08, 0.32)
+"""First waits of a poller that has just run out of work; then Settings.pgmedia_poll_seconds."""
+
+
+class Poller:
+    """Keeps up to `concurrency` attachments in work until it is told to stop, or drained."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        *,
+        listen: Callable[[Callable[[], None]], Awaitable[Listener]],
+        concurrency: int,
+        poll_seconds: float,
+        grace_seconds: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._database: Database = pipeline.database
+        self._listen = listen
+        self._concurrency = concurrency
+        self._poll_seconds = poll_seconds
+        self._grace_seconds = grace_seconds
+        self._wake = asyncio.Event()
+        self._remove_wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._running: dict[asyncio.Task[str], Job] = {}
+        self._unfinished: list[Job] = []
+        self._mode: Literal["listen", "poll"] = "poll"
+
+    def stop(self) -> None:
+        """Claim nothing more; `run` returns when the work in hand is done or given back."""
+        self._stopping.set()
+        self._wake.set()
+
+    def stop_now(self) -> None:
+        """As `stop`, without the grace time."""
+        for task in self._running:
+            task.cancel()
+        self.stop()
+
+    async def run(self, *, drain: bool = False) -> None:
+        """Work until `stop`; with `drain`, only until nothing is due.
+
+        Raises one of DATABASE_AWAY only when draining; else the database is waited for.
+        """
+        keepers = [self._keep_leases] if drain else [
+            self._keep_leases, self._keep_listening, self._keep_removing,
+        ]  # fmt: skip
+        side_tasks = [asyncio.create_task(keep_alive(keeper)) for keeper in keepers]
+        try:
+            await self._work(drain=drain)
+            while drain and await remove_files(self._database, self._pipeline.storage):
+                pass
+        finally:
+            await self._finish()
+            for task in side_tasks:
+                task.cancel()
+            await asyncio.gather(*side_tasks, return_exceptions=True)
+
+    async def _work(self, *, drain: bool) -> None:
+        idle_waits = iter(POLL_SOON_SECONDS)
+        while not self._stopping.is_set():
+            self._wake.clear()  # before looking, so that no wake-up is lost
+            try:
+                if await self._fill():
+                    idle_waits = iter(POLL_SOON_SECONDS)
+                elif drain and not self._running:
+                    return
+            except DATABASE_AWAY as error:
+                if drain:
+                    raise
+                log.warning("cannot claim: %s", describe_error(error))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(next(idle_waits, self._poll_seconds)):
+                    await self._wake.wait()
+
+    async def _fill(self) -> int:
+        """Claim as many jobs as there are free slots and start on them; returns how many."""
+        free = self._concurrency - len(self._running)
+        if free == 0:
+            return 0
+        jobs = await self._database.claim(free)
+        for job in jobs:
+            task = asyncio.create_task(self._pipeline.process(job), name=str(job.id))
+            self._running[task] = job
+            task.add_done_callback(self._done)
+        return len(jobs)
+
+    def _done(self, task: asyncio.Task[str]) -> None:
+        job = self._running.pop(task)
+        if task.cancelled():
+            self._unfinished.append(job)
+        else:
+            log.info("media %s: attempt %s: %s", job.id, job.attempt, task.result())
+        self._wake.set()
+
+    async def _finish(self) -> None:
+        """Wait for the work in hand as long as the grace time lasts, then give the rest back."""
+        if self._running:
+            tasks = list(self._running)
+            await asyncio.wait(tasks, timeout=self._grace_seconds)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        with contextlib.suppress(*DATABASE_AWAY):  # then the leases end by themselves
+            if self._unfinished:
+                log.info("giving back %s attachments", len(self._unfinished))
+                await self._database.release(self._unfinished)
+            await self._database.leave()
+
+    async def _keep_leases(self) -> None:
+        """Renew all leases in one call, three times in a lease; drop the work whose lease was lost."""
+        lease_seconds = 15.0
+        while True:
+            try:
+                lease_seconds = await self._database.heartbeat(self._mode, len(self._running))
+                await self._renew()
+            except DATABASE_AWAY as error:
+                log.warning("leases not renewed: %s", describe_error(error))
+            await asyncio.sleep(lease_seconds / 3)
+
+    async def _renew(self) -> None:
+        running = dict(self._running)
+        held = await self._database.renew(list(running.values())) if running else set[UUID]()
+        for task, job in running.items():
+            if job.id not in held and not task.done():
+                log.warning("media %s: lease lost, work dropped", job.id)
+                task.cancel()
+
+    async def _keep_removing(self) -> None:
+        """Remove files that nothing refers to any more, when told that there may be some."""
+        while True:
+            self._remove_wake.clear()
+            removed = 0
+            try:
+                removed = await remove_files(self._database, self._pipeline.storage)
+            except DATABASE_AWAY as error:
+                log.warning("files not removed: %s", describe_error(error))
+            if not removed:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PROBE_SECONDS):
+                        await self._remove_wake.wait()
+
+    def _heard(self) -> None:
+        self._wake.set()
+        self._remove_wake.set()
+
+    async def _keep_listening(self) -> None:
+        """Hear NOTIFY on a connection of its own; without it the poller polls, and says so."""
+        while True:
+            try:
+                listener = await self._listen(self._heard)
+            except DATABASE_AWAY as error:
+                log.warning("cannot listen: %s", describe_error(error))
+            else:
+                try:
+                    while await listener.works():
+                        self._set_mode("listen")
+                        await asyncio.sleep(PROBE_SECONDS)
+                except DATABASE_AWAY as error:
+                    log.warning("listener lost: %s", describe_error(error))
+                finally:
+                    listener.close()
+            self._set_mode("poll")
+            self._heard()  # something may have been missed
+            await asyncio.sleep(self._poll_seconds)
+
+    def _set_mode(self, mode: Literal["listen", "poll"]) -> None:
+        if mode != self._mode:
+            self._mode = mode
+            log.info("woken by LISTEN/NOTIFY" if mode == "listen" else "polling: cannot listen")
+
+
+async def keep_alive(keeper: Callable[[], Awaitable[None]]) -> None:
+    """Run a side task for as long as the poller lives, whatever it stumbles over."""
+    while True:
+        try:
+            await keeper()
+        except Exception:
+            log.exception("side task failed, starting it again")
+            await asyncio.sleep(1)

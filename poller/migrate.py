@@ -1,0 +1,101 @@
+"""Bring a database to this version's schema, install its functions, and check the result."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from pydantic import SecretStr
+from yoyo import get_backend, read_migrations
+from yoyo.exceptions import LockTimeout
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+class MigrationError(Exception):
+    """The database was not brought to this version. The message is for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Migrated:
+    """What `migrate` did, and in what the database differs from what this version expects."""
+
+    applied: list[str]
+    differences: list[str]
+
+
+def schema_folder() -> Path:
+    """`schema` inside an installed package, `db` beside it in a checkout."""
+    packaged = PACKAGE / "schema"
+    return packaged if packaged.exists() else PACKAGE.parent / "db"
+
+
+def migrate(database_url: SecretStr) -> Migrated:
+    """Apply pending migrations, install all functions, verify. Raises MigrationError."""
+    folder = schema_folder()
+    migrations = read_migrations(str(folder / "migrations"))
+    with _backend(database_url) as backend, _explained():
+        with backend.lock():
+            pending = backend.to_apply(migrations)
+            names = [migration.id for migration in pending]
+            backend.apply_migrations_only(pending)
+            backend.run_post_apply(migrations)
+        held = {row[0] for row in backend.execute("select public.describe_media_schema()")}
+        return Migrated(names, _differences(held, folder / "schema.txt"))
+
+
+def rollback(database_url: SecretStr) -> None:
+    """Take everything back. Raises MigrationError."""
+    migrations = read_migrations(str(schema_folder() / "migrations"))
+    with _backend(database_url) as backend, _explained(), backend.lock():
+        backend.rollback_migrations(backend.to_rollback(migrations))
+
+
+@contextlib.contextmanager
+def _backend(database_url: SecretStr) -> Iterator[Any]:
+    _, separator, rest = database_url.get_secret_value().partition("://")
+    with _explained(), contextlib.closing(_Backend(f"postgresql+psycopg{separator}{rest}")) as held:
+        yield held.backend
+
+
+class _Backend:
+    """yoyo's backend, closed at the end: an open connection keeps a database from being cloned."""
+
+    def __init__(self, uri: str) -> None:
+        self.backend: Any = get_backend(uri)
+
+    def close(self) -> None:
+        self.backend.connection.close()
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Say what went wrong as the database put it, without a traceback."""
+    try:
+        yield
+    except LockTimeout as error:
+        raise MigrationError(
+            f"{error}. If no other migration runs, one was killed: `yoyo break-lock` clears it."
+        ) from None
+    except psycopg.Error as error:
+        raise MigrationError(_said(error)) from None
+
+
+def _said(error: psycopg.Error) -> str:
+    lines = [error.diag.message_primary or str(error).strip()]
+    if error.diag.message_hint:
+        lines.append(error.diag.message_hint)
+    return "\n".join(lines)
+
+
+def _differences(held: set[str], expected_file: Path) -> list[str]:
+    """What is missing and what should not be there; a bot's own columns and keys are its own."""
+    expected = set(expected_file.read_text(encoding="utf-8").splitlines())
+    own = ("column messages.", "column media.", "unique messages ", "unique media ")
+    missing = [f"missing: {line}" for line in sorted(expected - held)]
+    unexpected = [f"unexpected: {line}" for line in sorted(held - expected) if not line.startswith(own)]
+    return missing + unexpected

@@ -1,0 +1,140 @@
+"""One attachment, from claim to stored: ask, do, report. Every decision is a verdict of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from poller.content import Spool
+from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, UploadVerdict
+from poller.http import ProviderError, describe_error
+from poller.storage import Storage
+from poller.whatsapp import WhatsApp
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
+"""Waits between calls to a database that is away; the last one repeats."""
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Milliseconds by step, for the audit trail."""
+
+    timings: dict[str, int] = field(default_factory=dict[str, int])
+    _since: float = field(default_factory=time.monotonic)
+
+    def lap(self, step: str) -> None:
+        now = time.monotonic()
+        self.timings[f"{step}_ms"] = round((now - self._since) * 1000)
+        self._since = now
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What it takes to process attachments; one instance serves all of a poller's."""
+
+    database: Database
+    whatsapp: WhatsApp
+    storage: Storage
+    spool_memory_bytes: int
+    spool_folder: Path | None
+
+    async def process(self, job: Job) -> str:
+        """Work on one claimed attachment and report how it went; returns the verdict, for the log.
+
+        Raises nothing but cancellation: whatever goes wrong is reported to the database, and when
+        the lease was lost, nothing is.
+        """
+        try:
+            return await self._process(job)
+        except LeaseLostError as error:
+            log.warning("media %s: lease lost: %s", job.id, error)
+            return "lease lost"
+        except ProviderError as error:
+            failure = error.failure
+        except Exception as error:  # noqa: BLE001 - one bad attachment must not stop the others
+            log.exception("media %s: unexpected error", job.id)
+            failure = Failure("poller", f"unexpected {type(error).__name__}")
+        return await self._report(job, failure)
+
+    async def _process(self, job: Job) -> str:
+        watch = Stopwatch()
+        source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
+        asked = await persistently(
+            lambda: self.database.describe(job, source.mime_type, source.file_size, source.sha256)
+        )
+        if asked.verdict != "download":
+            return asked.verdict
+        watch.lap("describe")
+        with Spool(self.spool_memory_bytes, self.spool_folder) as spool:
+            async for piece in self.whatsapp.download(source.url, asked.max_bytes):
+                spool.write(piece)
+            watch.lap("download")
+            mime_type = await spool.detect_type()
+            watch.lap("check")
+            begun = await persistently(
+                lambda: self.database.begin_upload(job, spool.sha256, spool.size, mime_type)
+            )
+            if begun.verdict != "upload":
+                return begun.verdict
+            await self._store(job, begun, spool, watch)
+        return "stored"
+
+    async def _store(
+        self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch
+    ) -> None:
+        assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
+        assert place.content_type and place.cache_control  # noqa: S101, PT018
+        await self.storage.upload(
+            place.bucket_name,
+            place.storage_path,
+            spool.content(),
+            size=spool.size,
+            content_type=place.content_type,
+            cache_control=place.cache_control,
+        )
+        watch.lap("upload")
+        object_id, bucket_name, storage_path = place.object_id, place.bucket_name, place.storage_path
+        try:
+            await persistently(
+                lambda: self.database.finish_upload(job, object_id, watch.timings)
+            )
+        except LeaseLostError:
+            await persistently(lambda: self.database.discard_upload(bucket_name, storage_path))
+            raise
+
+    async def _report(self, job: Job, failure: Failure) -> str:
+        try:
+            verdict = await persistently(lambda: self.database.fail(job, failure))
+        except LeaseLostError as error:
+            log.warning("media %s: lease lost: %s", job.id, error)
+            return "lease lost"
+        log.warning(
+            "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text
+        )
+        return verdict.verdict
+
+
+async def persistently(call: Callable[[], Awaitable[Result]]) -> Result:
+    """Make a database call, again and again while the database is away.
+
+    Every call made so is safe to repeat: a repetition of one that was carried out finds the lease
+    gone. The work in hand is kept meanwhile.
+    """
+    waits = iter(RECONNECT_SECONDS)
+    wait = RECONNECT_SECONDS[0]
+    while True:
+        try:
+            return await call()
+        except DATABASE_AWAY as error:
+            wait = next(waits, wait)
+            log.warning("database away, again in %s s: %s", wait, describe_error(error))
+        await asyncio.sleep(wait)

@@ -1,0 +1,98 @@
+"""Supabase Storage: upload a file, remove files. The hot path goes over HTTP directly, streamed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Sequence
+
+import httpx
+from pydantic import SecretStr
+
+from poller.db import Failure
+from poller.http import (
+    NETWORK_ERRORS,
+    ProviderError,
+    describe_error,
+    json_object,
+    longest,
+    retry_after,
+)
+
+REMOVE_AT_MOST = 1000
+"""Names that one call may remove."""
+
+
+class Storage:
+    """A client of the object endpoints, with the service key. Raises ProviderError."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, project_url: str, key: SecretStr, timeout: float
+    ) -> None:
+        self._client = client
+        self._object_url = f"{project_url}/storage/v1/object"
+        self._key = key
+        self._timeout = timeout
+
+    async def upload(
+        self,
+        bucket: str,
+        path: str,
+        content: bytes | AsyncIterable[bytes],
+        *,
+        size: int,
+        content_type: str,
+        cache_control: str,
+    ) -> None:
+        """Put a file at a path, over an earlier try of the same content.
+
+        Content-Length is always sent: without it Storage does not enforce the size limit.
+        """
+        headers = {
+            "Content-Type": content_type,
+            "Content-Length": str(size),
+            "Cache-Control": cache_control,
+            "x-upsert": "true",
+        }
+        async with asyncio.timeout(longest(self._timeout, size)):
+            await self._call("POST", f"/{bucket}/{path}", headers=headers, content=content)
+
+    async def remove(self, bucket: str, paths: Sequence[str]) -> None:
+        """Remove up to REMOVE_AT_MOST files; those that are not there count as removed."""
+        await self._call("DELETE", f"/{bucket}", json={"prefixes": list(paths)})
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
+        json: object = None,
+    ) -> None:
+        key = self._key.get_secret_value()
+        try:
+            response = await self._client.request(
+                method,
+                self._object_url + path,
+                headers={"Authorization": f"Bearer {key}", "apikey": key, **(headers or {})},
+                content=content,
+                json=json,
+            )
+        except NETWORK_ERRORS as error:
+            failure = Failure("storage", describe_error(error), provider_code="network")
+            raise ProviderError(failure) from error
+        if response.status_code != httpx.codes.OK:
+            raise ProviderError(_refusal(response))
+
+
+def _refusal(response: httpx.Response) -> Failure:
+    """The status in the body decides; Storage answers almost everything with HTTP 400."""
+    body = json_object(response.content)
+    status = str(body.get("statusCode", ""))
+    return Failure(
+        "storage",
+        str(body.get("message") or f"HTTP {response.status_code}")[:500],
+        provider_code=str(body["code"]) if "code" in body else None,
+        http_status=int(status) if status.isdecimal() else response.status_code,
+        retry_after=retry_after(response),
+    )
