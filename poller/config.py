@@ -1,6 +1,6 @@
 """Every setting, with its default and its meaning: the one place where they are documented.
 
-The README's table and `pgmedia settings-help` are made from these fields.
+The README's table and `pgmedia --help` are made from these fields.
 """
 
 from __future__ import annotations
@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -51,7 +52,7 @@ Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
 class Settings(BaseSettings):
     """The environment of pgmedia. Secrets are SecretStr, so no log and no repr shows them."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     database_url: PostgresUrl = Field(
         description="Postgres to work on, as postgresql://user:password@host:port/database. "
@@ -111,21 +112,26 @@ class Settings(BaseSettings):
         `needed` names optional settings that the caller cannot work without. Raises SettingsError
         with one line per problem.
         """
+        required = {name: (_required(cls.model_fields[name]), ...) for name in needed}
+        model: type[Settings] = create_model(cls.__name__, __base__=cls, **required)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
         try:
-            settings = cls(_env_file=".env")  # pyright: ignore[reportCallIssue]
+            return model(_env_file=".env")  # pyright: ignore
         except ValidationError as error:
-            raise SettingsError([_problem(e["loc"], e["type"], e["msg"]) for e in error.errors()]) from None
-        missing = [name.upper() for name in needed if getattr(settings, name) is None]
-        if missing:
-            raise SettingsError([f"{name} is not set" for name in missing])
-        return settings
+            problems = [_problem(one["loc"], one["type"], one["msg"]) for one in error.errors()]
+            raise SettingsError(problems) from None
+
+
+def _required(field: FieldInfo) -> object:
+    """The type of an optional setting, without the None."""
+    return next(kind for kind in get_args(field.annotation) if kind is not type(None))
 
 
 def _problem(place: tuple[int | str, ...], kind: str, message: str) -> str:
     name = str(place[0]).upper()
     if kind == "missing":
         return f"{name} is not set"
-    return f"{name} {message.removeprefix('Value error, ')[0].lower()}{message.removeprefix('Value error, ')[1:]}"
+    message = message.removeprefix("Value error, ")
+    return f"{name}: {message[0].lower()}{message[1:]}"
 
 
 def settings_table() -> list[tuple[str, str, str]]:

@@ -1,4 +1,4 @@
-"""A download in hand: held in memory or on disk, hashed while it arrives, its type read from its bytes."""
+"""A download in hand: in memory or on disk, hashed as it arrives, its type read from its bytes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Spool:
     def __init__(self, memory_bytes: int, folder: Path | None) -> None:
         self._file = cast(
             "IO[bytes]",
-            tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=folder),  # noqa: SIM115
+            tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=folder and str(folder)),  # noqa: SIM115
         )
         self._memory_bytes = memory_bytes
         self._hash = hashlib.sha256()

@@ -249,8 +249,12 @@ class Listener:
             dsn, timeout=10, command_timeout=10, statement_cache_size=0,
             server_settings={"application_name": f"pgmedia {poller} listener"},
         )  # fmt: skip
-        connection.add_termination_listener(lambda _: heard())
-        await connection.add_listener("pgmedia_wake", lambda *_: heard())
+
+        def on_event(*_: object) -> None:
+            heard()
+
+        connection.add_termination_listener(on_event)
+        await connection.add_listener("pgmedia_wake", on_event)
         return cls(connection)
 
     async def works(self) -> bool:

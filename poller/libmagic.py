@@ -1,4 +1,4 @@
-"""libmagic from its wheel, so that every machine detects types alike and none needs a package of its own."""
+"""libmagic from its wheel: every machine detects types alike, and none has to install it."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ def _load() -> Any:
     It puts its folder into the library path of every child process and patches ctypes.
     """
     environment = dict(os.environ)
-    import pylibmagic  # noqa: PLC0415 - must come before magic
+    original_init = ctypes.CDLL.__init__
+    import pylibmagic
 
     try:
-        import magic  # noqa: PLC0415
+        import magic
 
         return magic.Magic(mime=True, magic_file=str(pylibmagic.data / "magic.mgc"))
     finally:
-        ctypes.CDLL.__init__ = ctypes.CDLL.__init_orig__
+        ctypes.CDLL.__init__ = original_init  # type: ignore[method-assign]
         os.environ.clear()
         os.environ.update(environment)
 

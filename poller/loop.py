@@ -1,4 +1,7 @@
-"""The poller: claim, work, renew, drain. One wake event; three things set it: NOTIFY, a free slot, a stop."""
+"""The poller: claim, work, renew, drain.
+
+One wake event; three things set it: NOTIFY, a free slot, a stop.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +132,7 @@ class Poller:
             await self._database.leave()
 
     async def _keep_leases(self) -> None:
-        """Renew all leases in one call, three times in a lease; drop the work whose lease was lost."""
+        """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
         lease_seconds = 15.0
         while True:
             try:

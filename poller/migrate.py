@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 from pydantic import SecretStr
-from yoyo import get_backend, read_migrations
-from yoyo.exceptions import LockTimeout
+from yoyo import get_backend, read_migrations  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
+from yoyo.exceptions import LockTimeout  # pyright: ignore[reportMissingTypeStubs]
 
 PACKAGE = Path(__file__).resolve().parent
 
@@ -56,7 +56,7 @@ def rollback(database_url: SecretStr) -> None:
 
 
 @contextlib.contextmanager
-def _backend(database_url: SecretStr) -> Iterator[Any]:
+def _backend(database_url: SecretStr) -> Generator[Any]:
     _, separator, rest = database_url.get_secret_value().partition("://")
     with _explained(), contextlib.closing(_Backend(f"postgresql+psycopg{separator}{rest}")) as held:
         yield held.backend
@@ -73,7 +73,7 @@ class _Backend:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained() -> Generator[None]:
     """Say what went wrong as the database put it, without a traceback."""
     try:
         yield
@@ -97,5 +97,5 @@ def _differences(held: set[str], expected_file: Path) -> list[str]:
     expected = set(expected_file.read_text(encoding="utf-8").splitlines())
     own = ("column messages.", "column media.", "unique messages ", "unique media ")
     missing = [f"missing: {line}" for line in sorted(expected - held)]
-    unexpected = [f"unexpected: {line}" for line in sorted(held - expected) if not line.startswith(own)]
-    return missing + unexpected
+    extra = sorted(line for line in held - expected if not line.startswith(own))
+    return missing + [f"unexpected: {line}" for line in extra]

@@ -1,4 +1,4 @@
-"""One attachment, from claim to stored: ask, do, report. Every decision is a verdict of the database."""
+"""One attachment, from claim to stored: ask, do, report. The database decides at every step."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Pipeline:
             return "lease lost"
         except ProviderError as error:
             failure = error.failure
-        except Exception as error:  # noqa: BLE001 - one bad attachment must not stop the others
+        except Exception as error:
             log.exception("media %s: unexpected error", job.id)
             failure = Failure("poller", f"unexpected {type(error).__name__}")
         return await self._report(job, failure)
@@ -88,9 +88,7 @@ class Pipeline:
             await self._store(job, begun, spool, watch)
         return "stored"
 
-    async def _store(
-        self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch
-    ) -> None:
+    async def _store(self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch) -> None:
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
         await self.storage.upload(
@@ -102,13 +100,11 @@ class Pipeline:
             cache_control=place.cache_control,
         )
         watch.lap("upload")
-        object_id, bucket_name, storage_path = place.object_id, place.bucket_name, place.storage_path
+        object_id, bucket, path = place.object_id, place.bucket_name, place.storage_path
         try:
-            await persistently(
-                lambda: self.database.finish_upload(job, object_id, watch.timings)
-            )
+            await persistently(lambda: self.database.finish_upload(job, object_id, watch.timings))
         except LeaseLostError:
-            await persistently(lambda: self.database.discard_upload(bucket_name, storage_path))
+            await persistently(lambda: self.database.discard_upload(bucket, path))
             raise
 
     async def _report(self, job: Job, failure: Failure) -> str:

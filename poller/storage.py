@@ -81,7 +81,7 @@ class Storage:
         except NETWORK_ERRORS as error:
             failure = Failure("storage", describe_error(error), provider_code="network")
             raise ProviderError(failure) from error
-        if response.status_code != httpx.codes.OK:
+        if not response.is_success:
             raise ProviderError(_refusal(response))
 
 

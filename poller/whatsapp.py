@@ -28,7 +28,7 @@ ERROR_BODY_BYTES = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What WhatsApp says about a file. `file_size` in bytes, `sha256` in hex; either may be absent."""
+    """What WhatsApp says about a file: `file_size` in bytes, `sha256` in hex, or None."""
 
     url: str
     mime_type: str | None
@@ -37,7 +37,7 @@ class Source:
 
 
 class WhatsApp:
-    """A client of the media endpoints. Raises ProviderError; the token goes to Meta's hosts only."""
+    """A client of the media endpoints, raising ProviderError. Only Meta's hosts get the token."""
 
     def __init__(
         self,
@@ -74,10 +74,8 @@ class WhatsApp:
     async def download(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
         """The bytes behind a URL, in pieces, cut off one byte past `max_bytes`."""
         if not self._trusted(url):
-            host = urlsplit(url).hostname
-            raise ProviderError(
-                Failure("whatsapp", f"host {host} may not get the token", provider_code="unsafe_url")
-            )
+            text = f"host {urlsplit(url).hostname} may not get the token"
+            raise ProviderError(Failure("whatsapp", text, provider_code="unsafe_url"))
         received = 0
         try:
             async with (
@@ -113,9 +111,7 @@ class WhatsApp:
         if (parts.scheme, parts.netloc) == (api.scheme, api.netloc):
             return True
         host = parts.hostname or ""
-        return parts.scheme == "https" and (
-            host in TOKEN_HOSTS or host.endswith(TOKEN_DOMAINS)
-        )
+        return parts.scheme == "https" and (host in TOKEN_HOSTS or host.endswith(TOKEN_DOMAINS))
 
 
 class _Answer:
@@ -129,7 +125,7 @@ class _Answer:
     async def __aenter__(self) -> httpx.Response:
         try:
             self._response = await self._client.send(self._request, stream=True)
-            if self._response.status_code == httpx.codes.OK:
+            if self._response.is_success:
                 return self._response
             body = await _first_bytes(self._response, ERROR_BODY_BYTES)
         except NETWORK_ERRORS as error:

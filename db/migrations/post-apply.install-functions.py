@@ -1,7 +1,7 @@
-"""Install every function of db/functions, drop those this version no longer has, close them to the public.
+"""Install the functions of db/functions, drop those this version no longer has, close them.
 
-yoyo runs this after a migration was applied; `pgmedia migrate` always runs it, so a changed function
-reaches a database that has no pending migration. It is one transaction.
+yoyo runs this after a migration was applied; `pgmedia migrate` always runs it, so a changed
+function reaches a database that has no pending migration. It is one transaction.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from yoyo import step  # pyright: ignore[reportUnknownVariableType]
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 
-# Functions of these names, with the transaction that last wrote each: what changes was installed here.
+# Functions of these names, with the transaction that last wrote each: a change is our doing.
 LIST_FUNCTIONS = """
     select p.oid, p.xmin::text, p.oid::regprocedure::text
     from pg_catalog.pg_proc p
@@ -33,9 +33,11 @@ begin
             select 'function ' || f.signature as object
             from public.media_schema_functions f
             union all
-            select 'table ' || t.name
-            from unnest(array['public._yoyo_log', 'public._yoyo_migration', 'public._yoyo_version', 'public.yoyo_lock']) t (name)
-            where to_regclass(t.name) is not null
+            select 'table public.' || t.name
+            from unnest(array[
+                '_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock'
+            ]) t (name)
+            where to_regclass('public.' || t.name) is not null
         ) o
         where x.role = 'public' or to_regrole(x.role) is not null
     loop
@@ -60,7 +62,9 @@ def install_functions(connection: Any) -> None:
     cursor = connection.cursor()
     cursor.execute("set local lock_timeout = '5s'")
     cursor.execute("set local search_path = ''")  # signatures are recorded with their schema
-    cursor.execute("set local check_function_bodies = off")  # files refer to each other in any order
+    cursor.execute(
+        "set local check_function_bodies = off"
+    )  # files refer to each other in any order
     names = [path.stem for path in files]
     before = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())
     for path in files:

@@ -1,4 +1,4 @@
-"""A throw-away Postgres server: from a wheel by default, or from any folder of Postgres programs."""
+"""A throw-away Postgres server: from a wheel, or from any folder of Postgres programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psycopg
 
@@ -41,7 +41,7 @@ class PostgresServer:
             "unix_socket_directories": "",
             "max_connections": "200",
         } | (FAST_AND_FORGETFUL if settings is None else settings)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[Any] | None = None
 
     def dsn(self, database: str = "postgres", user: str = "postgres") -> str:
         return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
@@ -123,7 +123,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def unprivileged() -> dict[str, object]:
+def unprivileged() -> dict[str, Any]:
     """Arguments for subprocess that drop root."""
     if os.geteuid() != 0:
         return {}
@@ -134,7 +134,7 @@ def reachable_programs(programs: Path, folder: Path) -> Path:
     """The programs themselves, or a copy where nobody may not enter a folder on the way to them."""
     probe = [programs / "postgres", "--version"]
     try:
-        subprocess.run(probe, check=True, capture_output=True, cwd="/", **unprivileged())  # type: ignore[call-overload] # noqa: S603
+        subprocess.run(probe, check=True, capture_output=True, cwd="/", **unprivileged())  # noqa: S603
     except (OSError, subprocess.CalledProcessError):
         copy = folder / "programs"
         shutil.copytree(programs.parent, copy, symlinks=True)

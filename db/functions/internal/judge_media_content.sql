@@ -9,11 +9,14 @@ create or replace function public.judge_media_content(
 )
 returns table (code text, explanation text)
 language plpgsql
-immutable
+stable
 set search_path = ''
 as $$
 begin
-    if p_file_size = 0 then
+    if p_file_size > coalesce((p_bucket).file_size_limit, (select max(b.file_size_limit) from public.media_buckets b)) then
+        code := 'too_large'; -- a download is cut off past the limit, so nothing else about it is known
+        explanation := format('more than %s bytes received', p_file_size - 1);
+    elsif p_file_size = 0 then
         code := 'empty_file';
         explanation := 'the file has no bytes';
     elsif (p_format).mime_type is null then
@@ -22,9 +25,6 @@ begin
     elsif p_media_type <> all ((p_format).arrives_as) then
         code := 'type_mismatch';
         explanation := format('sent as %s, but the bytes are %s', p_media_type, (p_format).mime_type);
-    elsif p_file_size > (p_bucket).file_size_limit then
-        code := 'too_large';
-        explanation := format('%s bytes received, %s allowed', p_file_size, (p_bucket).file_size_limit);
     end if;
     return next;
 end;

@@ -35,7 +35,13 @@ declare
     v_object public.media_objects;
 begin
     select m.* into v_media from public.media m where m.id = p_id;
-    if v_media.whatsapp_sha256 <> p_content_hash then
+    select f.* into v_format from public.find_media_format(p_mime_type) f;
+    v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
+    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
+
+    select r.* into v_refusal
+    from public.judge_media_content(v_media.media_type, v_format, v_bucket, p_file_size, p_mime_type) r;
+    if v_media.whatsapp_sha256 <> p_content_hash and v_refusal.code is distinct from 'too_large' then
         verdict := 'retry';
         reason := 'hash_mismatch';
         perform public.retry_media_job(v_job, reason, format(
@@ -43,12 +49,6 @@ begin
         return next;
         return;
     end if;
-    select f.* into v_format from public.find_media_format(p_mime_type) f;
-    v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
-    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
-
-    select r.* into v_refusal
-    from public.judge_media_content(v_media.media_type, v_format, v_bucket, p_file_size, p_mime_type) r;
     if v_refusal.code is not null then
         verdict := 'rejected';
         reason := v_refusal.code;

@@ -1,0 +1,45 @@
+# make demo: the main job on stand-ins.  make test: the tests.  Both do all their own set-up.
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+UV = 0.13.9
+BIN = .venv/bin
+
+.PHONY: demo test lint check lock schema clean
+
+demo: .venv/ready
+	@$(BIN)/pgmedia demo
+
+test: .venv/ready
+	$(BIN)/pytest
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/basedpyright
+	$(BIN)/squawk --exclude prefer-robust-stmts db/migrations/*.sql
+
+check: lint test
+
+.venv/ready: requirements/dev.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "pgmedia needs Python 3.11 or newer: make PYTHON=/path/to/python"; exit 1; }
+	@echo "setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The lock file, without the addresses of any registry.
+lock: .venv/ready
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--extra sandbox --group dev pyproject.toml -o requirements/dev.txt
+
+# What a fresh installation holds, for `pgmedia migrate` to compare with.
+schema: .venv/ready
+	$(BIN)/python -m tests.write_schema
+
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache sandbox

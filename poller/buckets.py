@@ -1,0 +1,127 @@
+"""Bring the buckets of Supabase Storage to the policy in the database, and check that they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import httpx
+from storage3.exceptions import StorageApiError
+from supabase import AsyncClientOptions, acreate_client
+
+from poller.config import Settings
+from poller.db import BucketPolicy
+
+NOT_FOUND = {"404", 404}
+EXISTS = {"409", 409}
+
+
+class BucketError(Exception):
+    """Storage refused, or a bucket is not what it was set to. The message is for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class BucketChange:
+    """What was done about a bucket, or has to be: created, changed (and what) or right already."""
+
+    bucket_name: str
+    action: Literal["created", "changed", "right"]
+    differences: Sequence[str] = ()
+
+
+async def sync_buckets(
+    settings: Settings, policy: Sequence[BucketPolicy], *, check: bool = False
+) -> list[BucketChange]:
+    """Create or update each bucket, then read it back and compare. With `check`, only compare.
+
+    Raises BucketError.
+    """
+    assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
+    async with httpx.AsyncClient(timeout=settings.pgmedia_timeout_seconds) as http:
+        supabase = await acreate_client(
+            settings.supabase_url,
+            settings.supabase_service_key.get_secret_value(),
+            options=AsyncClientOptions(httpx_client=http),
+        )
+        try:
+            return [await _sync_bucket(supabase.storage, one, check=check) for one in policy]
+        except StorageApiError as error:
+            raise BucketError(
+                f"storage at {settings.supabase_url} refused: {error.message} ({error.code})"
+            ) from None
+        except httpx.HTTPError as error:
+            raise BucketError(
+                f"storage at {settings.supabase_url} did not answer: {type(error).__name__}"
+            ) from None
+
+
+async def _sync_bucket(storage: Any, policy: BucketPolicy, *, check: bool) -> BucketChange:
+    bucket = await _read(storage, policy.bucket_name)
+    differences = _differences(bucket, policy)
+    if bucket is None:
+        change = BucketChange(policy.bucket_name, "created", ["it does not exist"])
+    elif differences:
+        change = BucketChange(policy.bucket_name, "changed", differences)
+    else:
+        return BucketChange(policy.bucket_name, "right")
+    if check:
+        return change
+    await _write(storage, policy, create=bucket is None)
+    if remaining := _differences(await _read(storage, policy.bucket_name), policy):
+        raise BucketError(
+            f"bucket {policy.bucket_name} did not take its settings: {'; '.join(remaining)}"
+        )
+    return change
+
+
+async def _read(storage: Any, name: str) -> dict[str, object] | None:
+    try:
+        bucket = await storage.get_bucket(name)
+    except StorageApiError as error:
+        if error.status in NOT_FOUND:
+            return None
+        raise
+    return cast("dict[str, object]", vars(bucket))
+
+
+async def _write(storage: Any, policy: BucketPolicy, *, create: bool) -> None:
+    options = {
+        "public": policy.is_public,
+        "file_size_limit": policy.file_size_limit,
+        "allowed_mime_types": policy.mime_types,
+    }
+    try:
+        if create:
+            try:
+                await storage.create_bucket(policy.bucket_name, options=options)
+            except StorageApiError as error:
+                if error.status not in EXISTS:  # else another one was faster
+                    raise
+            else:
+                return
+        await storage.update_bucket(policy.bucket_name, options)
+    except StorageApiError as error:
+        if error.code == "EntityTooLarge":
+            raise BucketError(
+                f"bucket {policy.bucket_name}: {policy.file_size_limit} bytes are more than "
+                "the server's own limit; lower media_buckets.file_size_limit or raise the server's"
+            ) from None
+        raise
+
+
+def _differences(bucket: dict[str, object] | None, policy: BucketPolicy) -> list[str]:
+    if bucket is None:
+        return ["it does not exist"]
+    wanted = {
+        "public": policy.is_public,
+        "file_size_limit": policy.file_size_limit,
+        "allowed_mime_types": sorted(policy.mime_types),
+    }
+    held = dict(bucket)
+    held["allowed_mime_types"] = sorted(cast("list[str]", bucket.get("allowed_mime_types")) or [])
+    return [
+        f"{name} is {held.get(name)}, not {value}"
+        for name, value in wanted.items()
+        if held.get(name) != value
+    ]

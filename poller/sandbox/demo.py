@@ -1,0 +1,243 @@
+"""The demo: a small world on loopback, in which the real poller does the main job."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import signal
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+from dotenv import dotenv_values
+from pydantic import SecretStr
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from poller.migrate import migrate
+from poller.sandbox.demo_report import print_next_steps, print_report
+from poller.sandbox.postgres import PostgresServer
+from poller.sandbox.samples import SAMPLES, variant
+from poller.sandbox.storage import StorageApi
+from poller.sandbox.whatsapp import WhatsAppApi
+
+PHONE_NUMBER_ID = "106540352242922"
+REPEATS = 0.3
+"""Share of messages whose content was sent before, as forwarded media is."""
+BROKEN_EVERY = 25
+TOO_LARGE_BYTES = 60_000_000
+POLLER_ROLE = "demo_poller"
+AT_WORK = "select exists (select from media_pollers)"
+SETTLED = "select count(*) from media where id = any ($1) and (processed or failed_at is not null)"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Where the demo takes place: the stand-ins, or what is configured, and their addresses."""
+
+    whatsapp: WhatsAppApi
+    dsn: str
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Media that was sent: its id at WhatsApp, and what its webhook says about it."""
+
+    media_id: str
+    media_type: str
+    mime_type: str
+    sha256: str | None
+
+
+@contextlib.asynccontextmanager
+async def open_world(files: Path, configured: Mapping[str, str]) -> AsyncGenerator[World]:
+    """Start a stand-in for whatever is not configured, and end them all in any case."""
+    async with contextlib.AsyncExitStack() as stack:
+        environment = {**os.environ, **configured}
+        whatsapp = await stack.enter_async_context(WhatsAppApi())
+        environment |= {"WHATSAPP_API_URL": whatsapp.url, "WHATSAPP_TOKEN": whatsapp.token}
+        if "SUPABASE_URL" not in configured:
+            storage = await stack.enter_async_context(StorageApi(files))
+            environment["SUPABASE_URL"] = storage.url
+            environment["SUPABASE_SERVICE_KEY"] = storage.service_key
+        if dsn := configured.get("DATABASE_URL", ""):
+            await asyncio.to_thread(migrate, SecretStr(dsn))
+        else:
+            postgres = stack.enter_context(PostgresServer())
+            dsn = postgres.dsn("pgmedia")
+            environment["DATABASE_URL"] = postgres.dsn("pgmedia", POLLER_ROLE)
+            await _execute(postgres.dsn(), "create database pgmedia")
+            await asyncio.to_thread(migrate, SecretStr(dsn))
+            await _execute(dsn, f"create role {POLLER_ROLE} login in role media_poller")
+            await _execute(dsn, "update media_settings set backoff_first = '50 ms'")
+        yield World(whatsapp, dsn, environment)
+
+
+async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> int:
+    """Run the demo; returns the exit code.
+
+    `keep`: hold the database up until Ctrl-C. `real`: use the Postgres and the Storage that are
+    configured, where they are; the messages are made up all the same.
+    """
+    console = Console()
+    configured = configuration() if real else {}
+    announce(console, configured)
+    files = (folder / "files").resolve()
+    shutil.rmtree(files, ignore_errors=True)
+    files.mkdir(parents=True)
+    this_task = asyncio.current_task()
+    assert this_task is not None  # noqa: S101
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, this_task.cancel)
+    finished = False
+    try:
+        async with open_world(files, configured) as world:
+            await _run_to_end(world, "buckets")
+            connection: Any = await asyncpg.connect(world.dsn)
+            media = await _work(world, connection, console, messages)
+            await print_report(console, connection, media)
+            print_next_steps(console, None if "SUPABASE_URL" in configured else files, world.dsn)
+            finished = True
+            if keep:
+                console.print("\nThe database stays up until Ctrl-C.")
+                await asyncio.Event().wait()
+            elif "DATABASE_URL" not in configured:
+                console.print("\nThe database stops now; with --keep it stays up.")
+            await connection.close()
+    except asyncio.CancelledError:
+        return 0 if finished else 130
+    return 0
+
+
+def configuration() -> dict[str, str]:
+    """The credentials that are set, in the environment or in `.env`, by part."""
+    values = {name: value for name, value in {**dotenv_values(), **os.environ}.items() if value}
+    names = ["DATABASE_URL"]
+    if {"SUPABASE_URL", "SUPABASE_SERVICE_KEY"} <= values.keys():
+        names += ["SUPABASE_URL", "SUPABASE_SERVICE_KEY"]
+    return {name: values[name] for name in names if name in values}
+
+
+def announce(console: Console, configured: Mapping[str, str]) -> None:
+    """Say what is real and what a stand-in."""
+    for part, name in (("Postgres", "DATABASE_URL"), ("Supabase Storage", "SUPABASE_URL")):
+        real = f"yours, from {name}" if name in configured else "a stand-in on this machine"
+        console.print(f"{part}: {real}")
+    console.print("WhatsApp Cloud API: a stand-in on this machine; its messages are made up")
+
+
+async def _work(world: World, connection: Any, console: Console, messages: int) -> list[UUID]:
+    """Start a poller, send the messages, show the progress until nothing is left to do."""
+    poller = await _start(world, "poll")
+    try:
+        while not await connection.fetchval(AT_WORK):  # noqa: ASYNC110 - another process's doing
+            await asyncio.sleep(0.02)
+        media = await send_messages(world.whatsapp, connection, messages)
+        columns = (TextColumn("storing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=console) as progress:
+            task = progress.add_task("storing", total=messages)
+            while not progress.finished:
+                settled = await connection.fetchval(SETTLED, media)
+                progress.update(task, completed=settled)
+                if poller.returncode is not None:
+                    raise RuntimeError(f"the poller ended with exit code {poller.returncode}")
+                await asyncio.sleep(0.05)
+    finally:
+        await _stop(poller)
+    return media
+
+
+async def send_messages(
+    whatsapp: WhatsAppApi, connection: Any, messages: int, seed: int = 1
+) -> list[UUID]:
+    """Queue media for so many messages, all 23 formats, repeats and broken ones among them."""
+    chance = random.Random(seed)  # noqa: S311 - a demo, no secret
+    contents: list[tuple[bytes, str, str]] = []
+    queued: list[UUID] = []
+    for number in range(messages):
+        if number % BROKEN_EVERY == BROKEN_EVERY - 1:
+            sent = _send_broken(whatsapp, number // BROKEN_EVERY)
+        else:
+            fresh = len(contents) < len(SAMPLES) or chance.random() >= REPEATS
+            if fresh:
+                sample = SAMPLES[len(contents) % len(SAMPLES)]
+                content = variant(sample, len(contents) // len(SAMPLES))
+                contents.append((content, sample.media_type, sample.mime_type))
+            sent = _send(whatsapp, *(contents[-1] if fresh else chance.choice(contents)))
+        queued.append(await queue_message(connection, sent))
+    return queued
+
+
+def _send(whatsapp: WhatsAppApi, content: bytes, media_type: str, mime_type: str) -> Sent:
+    media_id = whatsapp.add_media(content, mime_type)
+    return Sent(media_id, media_type, mime_type, None)
+
+
+def _send_broken(whatsapp: WhatsAppApi, kind: int) -> Sent:
+    """Too large, of another type than it claims, with a wrong hash, or expired."""
+    content = variant(SAMPLES[0], 1_000_000 + kind)
+    match kind % 4:
+        case 0:
+            media_id = whatsapp.add_media(TOO_LARGE_BYTES, "application/pdf")
+            return Sent(media_id, "document", "application/pdf", None)
+        case 1:
+            script = b"<!doctype html><script>alert(1)</script>" + bytes(str(kind), "ascii")
+            media_id = whatsapp.add_media(script, "image/jpeg")
+        case 2:
+            media_id = whatsapp.add_media(content, "image/jpeg", sha256="0" * 60 + f"{kind:04}")
+        case _:
+            media_id = whatsapp.add_media(content, "image/jpeg")
+            whatsapp.expire_media(media_id)
+    return Sent(media_id, "image", "image/jpeg", None)
+
+
+async def queue_message(connection: Any, sent: Sent) -> UUID:
+    """What a bot does for a message: its row, and one call for its media."""
+    async with connection.transaction():
+        message_id = await connection.fetchval(
+            "insert into messages"
+            " (whatsapp_message_id, phone_number_id, sender, message_type, sent_at)"
+            " values ($1, $2, $3, $4, now()) returning id",
+            f"wamid.demo.{uuid4()}", PHONE_NUMBER_ID, "4915112345678", sent.media_type,
+        )  # fmt: skip
+        return await connection.fetchval(
+            "select queue_media_processing(message_id => $1, whatsapp_media_id => $2,"
+            " media_type => $3, mime_type => $4, sha256 => $5)",
+            message_id, sent.media_id, sent.media_type, sent.mime_type, sent.sha256,
+        )  # fmt: skip
+
+
+async def _start(world: World, *command: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "poller", *command,
+        env=world.environment, start_new_session=True,
+        stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+    )  # fmt: skip
+
+
+async def _run_to_end(world: World, *command: str) -> None:
+    process = await _start(world, *command)
+    if await process.wait() != 0:
+        raise RuntimeError(f"pgmedia {command[0]} ended with exit code {process.returncode}")
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.terminate()
+        await process.wait()
+
+
+async def _execute(dsn: str, statement: str) -> None:
+    connection: Any = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

@@ -1,0 +1,129 @@
+"""Short words for what the tests say often."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit, urlunsplit
+from uuid import UUID, uuid4
+
+POLLER = "poller-1"
+
+
+def as_database(dsn: str, name: str) -> str:
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def as_user(dsn: str, user: str, password: str) -> str:
+    parts = urlsplit(dsn)
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password)}@{address}"))
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+async def eventually(condition: Callable[[], Any], seconds: float = 30) -> Any:
+    """Wait until the condition (a function, async or not) answers something true; return that."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = condition()
+            if inspect.isawaitable(answer):
+                answer = await answer
+            if answer:
+                return answer
+            await asyncio.sleep(0.02)
+
+
+async def add_message(
+    db: Any, message_type: str = "image", phone_number_id: str | None = None
+) -> UUID:
+    """The row of a message, as a bot inserts it."""
+    return await db.fetchval(
+        "insert into messages (whatsapp_message_id, phone_number_id, sender, message_type, sent_at)"
+        " values ($1, $2, '4915112345678', $3, now()) returning id",
+        f"wamid.{uuid4().hex}", phone_number_id, message_type,
+    )  # fmt: skip
+
+
+async def queue_media(db: Any, media_id: str | None = None, **arguments: Any) -> UUID:
+    """A message of its own with one attachment, queued; returns the media id.
+
+    `message_id`, `message_type` and `phone_number_id` are about the message; the other arguments
+    are those of queue_media_processing.
+    """
+    message_id = arguments.pop("message_id", None) or await add_message(
+        db, arguments.pop("message_type", "image"), arguments.pop("phone_number_id", None)
+    )
+    named = {"message_id": message_id, "whatsapp_media_id": media_id or uuid4().hex, **arguments}
+    call = ", ".join(f"{name} => ${number}" for number, name in enumerate(named, 1))
+    return await db.fetchval(f"select queue_media_processing({call})", *named.values())
+
+
+async def claim(db: Any, limit: int = 100, poller: str = POLLER) -> dict[UUID, int]:
+    """Claim jobs; the fencing token of each, by media id, in the order they were handed out."""
+    rows = await db.fetch("select * from claim_media_jobs($1, $2)", poller, limit)
+    return {row["id"]: row["fencing_token"] for row in rows}
+
+
+async def describe(
+    db: Any, media: UUID, token: int, *, poller: str = POLLER, mime_type: str = "image/jpeg",
+    file_size: int | None = 1000, sha256: str | None = None,
+) -> Any:  # fmt: skip
+    return await db.fetchrow(
+        "select * from describe_media_source($1, $2, $3, $4, $5, $6)",
+        media, poller, token, mime_type, file_size, sha256,
+    )  # fmt: skip
+
+
+async def begin_upload(
+    db: Any, media: UUID, token: int, *, poller: str = POLLER, content_hash: str,
+    file_size: int = 1000, mime_type: str = "image/jpeg",
+) -> Any:  # fmt: skip
+    return await db.fetchrow(
+        "select * from begin_media_upload($1, $2, $3, $4, $5, $6)",
+        media, poller, token, content_hash, file_size, mime_type,
+    )  # fmt: skip
+
+
+async def finish_upload(
+    db: Any, media: UUID, token: int, object_id: UUID, *, poller: str = POLLER
+) -> int:
+    return await db.fetchval(
+        "select finish_media_upload($1, $2, $3, $4)", media, poller, token, object_id
+    )
+
+
+async def fail(
+    db: Any, media: UUID, token: int, *, poller: str = POLLER, source: str = "whatsapp",
+    code: str | None = None, http_status: int | None = None, retry_after: float | None = None,
+    text: str = "it failed",
+) -> Any:  # fmt: skip
+    return await db.fetchrow(
+        "select * from fail_media_job($1, $2, $3, $4, $5, $6, $7, $8)",
+        media, poller, token, source, code, http_status, retry_after, text,
+    )  # fmt: skip
+
+
+async def store(db: Any, content_hash: str, **arguments: Any) -> UUID:
+    """An attachment taken through its whole life to stored; returns the media id."""
+    media = await queue_media(db, **arguments)
+    token = (await claim(db))[media]
+    begun = await begin_upload(db, media, token, content_hash=content_hash)
+    assert begun["verdict"] == "upload", begun
+    await finish_upload(db, media, token, begun["object_id"])
+    return media
+
+
+async def status(db: Any, media: UUID) -> Any:
+    return await db.fetchrow("select * from get_media_status($1)", media)
+
+
+async def events(db: Any, media: UUID) -> list[str]:
+    """What the audit trail tells of an attachment, in order."""
+    rows = await db.fetch("select event from get_media_audit_trail($1)", media)
+    return [row["event"] for row in rows]

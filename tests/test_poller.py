@@ -1,0 +1,133 @@
+"""The main job, end to end: real poller processes against real servers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from poller.sandbox.samples import SAMPLES, variant
+from poller.sandbox.storage import StorageApi
+from poller.sandbox.whatsapp import WhatsAppApi
+from tests.conftest import StartPoller
+from tests.helpers import events, eventually, queue_media, sha256, status
+
+
+async def test_an_attachment_is_stored(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, files: Path, start_poller: StartPoller
+) -> None:
+    content = SAMPLES[0].read()
+    media = await queue_media(db, whatsapp.add_media(content, "image/jpeg"))
+    await start_poller()
+
+    stored = await eventually(lambda: db.fetchrow("select * from media where processed"))
+
+    assert stored["id"] == media
+    assert stored["content_hash"] == sha256(content)
+    assert stored["file_size"] == len(content)
+    assert stored["mime_type"] == "image/jpeg"
+    assert (files / "images" / stored["storage_path"]).read_bytes() == content
+    assert (
+        stored["public_url"]
+        == f"{storage.url}/storage/v1/object/public/images/{stored['storage_path']}"
+    )
+    assert await events(db, media) == ["queued", "claimed", "stored"]
+    assert await db.fetchval("select count(*) from media_processing_queue") == 0
+
+
+async def test_every_format_is_stored(
+    db: Any, whatsapp: WhatsAppApi, files: Path, start_poller: StartPoller
+) -> None:
+    expected: dict[Any, Any] = {}
+    for sample in SAMPLES:
+        media_id = whatsapp.add_media(sample.path, sample.mime_type)
+        expected[await queue_media(db, media_id, media_type=sample.media_type)] = sample
+    drained = await start_poller("--drain")
+    assert await drained.ended() == 0
+
+    rows = await db.fetch("select * from media where processed")
+
+    assert {row["id"]: row["mime_type"] for row in rows} == {
+        media: sample.mime_type for media, sample in expected.items()
+    }
+    for row in rows:
+        file = files / row["bucket_name"] / row["storage_path"]
+        assert file.read_bytes() == expected[row["id"]].read()
+
+
+async def test_a_larger_file_goes_through_the_disk(
+    db: Any, whatsapp: WhatsAppApi, files: Path, start_poller: StartPoller
+) -> None:
+    content = variant(SAMPLES[0], 1) + b"\0" * 5_000_000
+    await queue_media(db, whatsapp.add_media(content, "image/jpeg"))
+    await (await start_poller("--drain")).ended()
+
+    path = await db.fetchval("select storage_path from media where processed")
+
+    assert sha256((files / "images" / path).read_bytes()) == sha256(content)
+
+
+async def test_two_pollers_upload_each_content_once(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, files: Path, start_poller: StartPoller
+) -> None:
+    contents = [variant(SAMPLES[number % 6], number // 6) for number in range(350)]
+    for number in range(500):
+        content = contents[number if number < 350 else (number * 7) % 350]
+        media_id = whatsapp.add_media(content, SAMPLES[contents.index(content) % 6].mime_type)
+        known = number % 3 == 0  # the hash is known to some webhooks and not to others
+        await queue_media(
+            db, media_id, media_type="image", sha256=sha256(content) if known else None
+        )
+    pollers = [await start_poller("--drain"), await start_poller("--drain")]
+    for one in pollers:
+        assert await one.ended() == 0
+
+    assert await db.fetchval("select count(*) from media where processed") == 500
+    assert await db.fetchval("select count(*) from media_objects where state = 'stored'") == 350
+    assert set(storage.uploads.values()) == {1}
+    stored = {sha256(file.read_bytes()) for file in (files / "images").rglob("*.*")}
+    assert stored == {sha256(content) for content in contents}
+
+
+async def test_the_poller_is_woken_by_notify(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    poller = await start_poller(PGMEDIA_POLL_SECONDS="60")
+    await poller.logged("woken by LISTEN/NOTIFY")
+    media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+
+    await eventually(lambda: db.fetchval("select processed from media where id = $1", media), 10)
+
+
+async def test_what_fails_for_good_says_why(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
+) -> None:
+    jpeg = SAMPLES[0].read()
+    await db.execute("update media_settings set max_attempts = 1")
+    expired = whatsapp.add_media(jpeg, "image/jpeg")
+    whatsapp.expire_media(expired)
+    expected = {
+        await queue_media(db, expired): "media_expired_or_foreign",
+        await queue_media(db, whatsapp.add_media(60_000_000, "image/jpeg")): "too_large",
+        await queue_media(
+            db, whatsapp.add_media(60_000_000, "image/jpeg", file_size=5)
+        ): "too_large",
+        await queue_media(
+            db, whatsapp.add_media(b"<html><script>", "image/jpeg")
+        ): "type_not_allowed",
+        await queue_media(db, whatsapp.add_media(b"", "image/jpeg")): "empty_file",
+        await queue_media(db, whatsapp.add_media(jpeg, "image/svg+xml")): "type_not_allowed",
+        await queue_media(
+            db, whatsapp.add_media(SAMPLES[17].read(), "image/jpeg")
+        ): "type_mismatch",
+        await queue_media(
+            db, whatsapp.add_media(jpeg, "image/jpeg", sha256="0" * 64)
+        ): "hash_mismatch",
+    }
+    assert await (await start_poller("--drain")).ended() == 0
+
+    found = {media: await status(db, media) for media in expected}
+
+    assert {media: row["error_code"] for media, row in found.items()} == expected
+    assert {row["status"] for row in found.values()} == {"failed"}
+    assert not storage.uploads
+    assert await db.fetchval("select count(*) from media_objects") == 0

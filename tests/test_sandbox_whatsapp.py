@@ -1,0 +1,588 @@
+"""The WhatsApp Cloud API of the sandbox, asked over HTTP."""
+
+import asyncio
+import hashlib
+import logging
+import random
+import re
+import time
+import tracemalloc
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from poller.sandbox.faults import Fault, Faults
+from poller.sandbox.whatsapp import WhatsAppApi, graph_error, rate_limited
+
+PHOTO = bytes(range(256)) * 1000
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[WhatsAppApi]:
+    async with WhatsAppApi() as api:
+        yield api
+
+
+@pytest.fixture
+async def client(api: WhatsAppApi) -> AsyncIterator[httpx.AsyncClient]:
+    headers = {"Authorization": f"Bearer {api.token}", "User-Agent": "a test"}
+    async with httpx.AsyncClient(headers=headers, trust_env=False) as client:
+        yield client
+
+
+async def ask(
+    client: httpx.AsyncClient, api: WhatsAppApi, media_id: str, **query: str
+) -> httpx.Response:
+    return await client.get(f"{api.url}/{media_id}", params=query)
+
+
+async def url_of(client: httpx.AsyncClient, api: WhatsAppApi, media_id: str) -> str:
+    answer = await ask(client, api, media_id)
+    return answer.raise_for_status().json()["url"]
+
+
+@pytest.fixture
+async def photo(api: WhatsAppApi) -> str:
+    return api.add_media(PHOTO, "image/jpeg")
+
+
+@pytest.fixture
+async def photo_url(client: httpx.AsyncClient, api: WhatsAppApi, photo: str) -> str:
+    return await url_of(client, api, photo)
+
+
+async def read(answer: httpx.Response, into: bytearray, size: int | None = None) -> None:
+    """read the body to its end, or until there are `size` bytes of it."""
+    async for piece in answer.aiter_bytes():
+        into += piece
+        if len(into) == size:
+            return
+
+
+def error_of(answer: httpx.Response) -> dict[str, Any]:
+    assert list(answer.json()) == ["error"]
+    return answer.json()["error"]
+
+
+# What the metadata says
+
+
+async def test_metadata_has_the_documented_fields(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str
+):
+    answer = await ask(client, api, photo)
+
+    assert answer.status_code == 200
+    assert photo.isdigit()
+    url = answer.json().pop("url")
+    assert answer.json() == {
+        "messaging_product": "whatsapp",
+        "url": url,
+        "mime_type": "image/jpeg",
+        "sha256": hashlib.sha256(PHOTO).hexdigest(),
+        "file_size": len(PHOTO),
+        "id": photo,
+    }
+    origin = api.url.removesuffix("/v23.0")
+    path = r"/whatsapp_business/attachments/\?mid=\d+&ext=\d+&hash=[\w-]+"
+    assert re.fullmatch(re.escape(origin) + path, url)
+
+
+async def test_the_size_can_be_a_string(client: httpx.AsyncClient, api: WhatsAppApi, photo: str):
+    api.file_size_as_text = True
+
+    answer = await ask(client, api, photo)
+
+    assert answer.json()["file_size"] == str(len(PHOTO))
+
+
+async def test_the_api_can_lie(client: httpx.AsyncClient, api: WhatsAppApi):
+    media_id = api.add_media(PHOTO, "image/png", media_id="42", sha256="00" * 32, file_size=7)
+
+    answer = await ask(client, api, "42")
+
+    assert media_id == "42"
+    assert answer.json()["sha256"] == "00" * 32
+    assert answer.json()["file_size"] == 7
+
+
+async def test_a_number_may_ask_for_its_own_media_only(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str
+):
+    owned = api.add_media(PHOTO, "image/jpeg", phone_number_id="111")
+
+    assert (await ask(client, api, owned)).status_code == 200
+    assert (await ask(client, api, owned, phone_number_id="111")).status_code == 200
+    assert (await ask(client, api, photo, phone_number_id="222")).status_code == 200
+    foreign = await ask(client, api, owned, phone_number_id="222")
+
+    assert foreign.status_code == 400
+    assert error_of(foreign)["code"] == 100
+
+
+# What it refuses
+
+
+async def test_unknown_and_expired_ids_look_the_same(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str
+):
+    api.expire_media(photo)
+
+    for media_id in (photo, "12345"):
+        answer = await ask(client, api, media_id)
+        error = error_of(answer)
+        assert answer.status_code == 400
+        assert (error["code"], error["error_subcode"]) == (100, 33)
+        assert error["type"] == "GraphMethodException"
+        assert media_id in error["message"]
+        assert error["fbtrace_id"]
+    assert api.refused == 2
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer wrong", "sandbox-whatsapp-token"])
+async def test_a_bad_token_is_refused_everywhere(
+    client: httpx.AsyncClient,
+    api: WhatsAppApi,
+    photo: str,
+    photo_url: str,
+    authorization: str | None,
+):
+    del client.headers["Authorization"]
+    if authorization is not None:
+        client.headers["Authorization"] = authorization
+
+    for answer in (await ask(client, api, photo), await client.get(photo_url)):
+        assert answer.status_code == 401
+        assert error_of(answer)["code"] == 190
+        assert error_of(answer)["type"] == "OAuthException"
+    assert api.refused == 2
+    assert not api.downloads
+
+
+async def test_the_token_can_be_chosen():
+    async with WhatsAppApi("another") as api, httpx.AsyncClient(trust_env=False) as client:
+        media_id = api.add_media(PHOTO, "image/jpeg")
+        headers = {"Authorization": "Bearer another"}
+
+        answer = await client.get(f"{api.url}/{media_id}", headers=headers)
+
+    assert answer.status_code == 200
+
+
+# Downloads
+
+
+async def test_a_download_brings_the_bytes(client: httpx.AsyncClient, photo_url: str):
+    answer = await client.get(photo_url)
+
+    assert answer.status_code == 200
+    assert answer.content == PHOTO
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Content-Length"] == str(len(PHOTO))
+
+
+async def test_a_mime_type_may_have_parameters(client: httpx.AsyncClient, api: WhatsAppApi):
+    voice = api.add_media(b"OggS", "audio/ogg; codecs=opus")
+
+    answer = await client.get(await url_of(client, api, voice))
+
+    assert answer.headers["Content-Type"] == "audio/ogg; codecs=opus"
+
+
+@pytest.mark.parametrize("size", [0, 1, 64 * 1024, 64 * 1024 + 1])
+async def test_generated_and_stored_bodies_are_whole(
+    client: httpx.AsyncClient, api: WhatsAppApi, tmp_path: Path, size: int
+):
+    path = tmp_path / "file"
+    path.write_bytes((PHOTO + b"!")[-size:] if size else b"")
+
+    zeros = await client.get(await url_of(client, api, api.add_media(size, "video/mp4")))
+    stored = await client.get(await url_of(client, api, api.add_media(path, "video/mp4")))
+
+    assert zeros.content == bytes(size)
+    assert stored.content == path.read_bytes()
+
+
+@pytest.mark.parametrize("source", ["generated", "file"])
+async def test_large_files_are_not_held_in_memory(
+    client: httpx.AsyncClient, api: WhatsAppApi, tmp_path: Path, source: str
+):
+    size = 60 * MEGABYTE
+    path = tmp_path / "film.mp4"
+    with path.open("wb") as file:
+        file.truncate(size)
+
+    tracemalloc.start()
+    try:
+        film = api.add_media(size if source == "generated" else path, "video/mp4")
+        metadata = (await ask(client, api, film)).json()
+        digest = hashlib.sha256()
+        async with client.stream("GET", metadata["url"]) as answer:
+            async for piece in answer.aiter_bytes():
+                digest.update(piece)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert metadata["file_size"] == size
+    assert digest.hexdigest() == metadata["sha256"]
+    assert peak < 10 * MEGABYTE
+
+
+@pytest.mark.parametrize("agent", [None, ""])
+async def test_a_download_needs_a_user_agent(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str, agent: str | None
+):
+    del client.headers["User-Agent"]
+    if agent is not None:
+        client.headers["User-Agent"] = agent
+
+    assert (await client.get(photo_url)).status_code == 400
+    assert not api.downloads
+    assert (await ask(client, api, photo)).status_code == 200
+
+
+async def test_urls_expire_on_demand(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    api.expire_urls()
+
+    answer = await client.get(photo_url)
+    fresh = await client.get(await url_of(client, api, photo))
+
+    assert answer.status_code == 404
+    assert answer.text.startswith("<!DOCTYPE html>")
+    assert fresh.content == PHOTO
+    assert api.refused == 1
+
+
+async def test_urls_expire_with_time(client: httpx.AsyncClient, api: WhatsAppApi, photo: str):
+    lasting = await url_of(client, api, photo)
+    api.url_lifetime = 0
+    ended = await url_of(client, api, photo)
+
+    assert (await client.get(ended)).status_code == 404
+    assert (await client.get(lasting)).status_code == 200
+
+
+async def test_a_made_up_url_is_not_found(client: httpx.AsyncClient, photo_url: str):
+    for url in (photo_url + "x", photo_url.partition("?")[0]):
+        assert (await client.get(url)).status_code == 404
+
+
+async def test_a_url_outlives_its_media_id(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    api.expire_media(photo)
+
+    assert (await client.get(photo_url)).content == PHOTO
+
+
+# What it remembers
+
+
+async def test_requests_are_counted_and_kept_without_the_token(
+    client: httpx.AsyncClient,
+    api: WhatsAppApi,
+    photo: str,
+    caplog: pytest.LogCaptureFixture,
+):
+    caplog.set_level(logging.DEBUG)  # before the first connection
+    photo_url = await url_of(client, api, photo)
+    await ask(client, api, "999", phone_number_id="5")
+    await client.get(photo_url)
+    await client.get(photo_url)
+
+    assert api.metadata_requests == {photo: 1, "999": 1}
+    assert api.downloads == {photo: 2}
+    assert api.refused == 1
+    assert [request.method for request in api.requests] == ["GET"] * 4
+    assert api.requests[1].path == "/v23.0/999?phone_number_id=5"
+    assert api.requests[1].headers["user-agent"] == "a test"
+    assert api.token not in repr(api.requests) + caplog.text
+    assert not [record for record in caplog.records if record.name.startswith("aiohttp")]
+
+
+async def test_a_download_can_be_waited_for(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    waiting = asyncio.create_task(api.wait_for_download(photo))
+    await ask(client, api, photo)
+    assert not waiting.done()
+
+    await client.get(photo_url)
+
+    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(api.wait_for_download(photo), 5)
+
+
+# Faults
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "content"),
+    [
+        (b"\x00\x01", "application/octet-stream", b"\x00\x01"),
+        ("<html>bad gateway</html>", "text/html; charset=utf-8", b"<html>bad gateway</html>"),
+        ({"error": "x"}, "application/json; charset=utf-8", b'{"error": "x"}'),
+        (None, "application/octet-stream", b""),
+    ],
+)
+async def test_an_answer_can_be_replaced(
+    client: httpx.AsyncClient,
+    api: WhatsAppApi,
+    photo: str,
+    body: bytes | str | dict[str, object] | None,
+    content_type: str,
+    content: bytes,
+):
+    api.faults.once("metadata", Fault(502, body, {"retry-after": "7"}))
+
+    answer = await ask(client, api, photo)
+
+    assert answer.status_code == 502
+    assert answer.headers["Content-Type"] == content_type
+    assert answer.headers["Retry-After"] == "7"
+    assert answer.content == content
+    assert (await ask(client, api, photo)).status_code == 200
+    assert api.refused == 0
+
+
+async def test_other_bytes_can_come_under_the_real_headers(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str
+):
+    api.faults.once("download", Fault(body=b"<html>", headers={"x-trace": "1"}))
+
+    answer = await client.get(photo_url)
+
+    assert (answer.status_code, answer.content) == (200, b"<html>")
+    assert answer.headers["Content-Type"] == "image/jpeg"
+    assert answer.headers["Content-Length"] == "6"
+    assert answer.headers["X-Trace"] == "1"
+
+
+async def test_a_content_type_can_be_replaced(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str
+):
+    api.faults.once("download", Fault(headers={"content-type": "image/png"}))
+
+    answer = await client.get(photo_url)
+
+    assert answer.headers.get_list("Content-Type") == ["image/png"]
+    assert answer.content == PHOTO
+
+
+async def test_a_length_can_be_withheld(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str
+):
+    api.faults.once("download", Fault(chunked=True))
+
+    answer = await client.get(photo_url)
+
+    assert "Content-Length" not in answer.headers
+    assert answer.content == PHOTO
+
+
+async def test_a_redirect_can_be_staged(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str
+):
+    api.faults.once("download", Fault(302, headers={"Location": "https://example.com/"}))
+
+    answer = await client.get(photo_url)
+
+    assert answer.status_code == 302
+    assert answer.headers["Location"] == "https://example.com/"
+
+
+async def test_graph_errors_have_metas_shape(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str
+):
+    api.faults.once("metadata", graph_error(80007, 400, "too many calls", 2494055, 30))
+    api.faults.once("metadata", graph_error(131000, 500, "something went wrong"))
+    api.faults.once("metadata", rate_limited(retry_after=60))
+
+    limited, broken, busy = [await ask(client, api, photo) for _ in range(3)]
+
+    assert (limited.status_code, limited.headers["Retry-After"]) == (400, "30")
+    error = error_of(limited)
+    assert error.pop("fbtrace_id")
+    assert error == {
+        "message": "too many calls",
+        "type": "OAuthException",
+        "code": 80007,
+        "error_subcode": 2494055,
+    }
+    assert broken.status_code == 500
+    assert "Retry-After" not in broken.headers
+    assert "error_subcode" not in error_of(broken)
+    assert (busy.status_code, busy.headers["Retry-After"]) == (400, "60")
+    assert error_of(busy)["code"] == 130429
+
+
+async def test_a_connection_can_end_before_the_answer(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, caplog: pytest.LogCaptureFixture
+):
+    api.faults.once("metadata", Fault.disconnect())
+
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+        await ask(client, api, photo)
+
+    assert (await ask(client, api, photo)).status_code == 200
+    assert not caplog.records  # a staged disconnect is no error of the server
+
+
+@pytest.mark.parametrize("after", [0, 1, 100_000, 10 * MEGABYTE])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_connection_can_end_within_the_body(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str, after: int, chunked: bool
+):
+    fault = Fault(interruption="disconnect", after=after, chunked=chunked)
+    api.faults.once("download", fault)
+    received = bytearray()
+
+    async with client.stream("GET", photo_url) as answer:
+        assert answer.status_code == 200
+        with pytest.raises(httpx.RemoteProtocolError):
+            await read(answer, received)
+
+    assert received == PHOTO[: min(after, len(PHOTO) - 1)]
+    assert fault.reached.is_set()
+
+
+@pytest.mark.parametrize("after", [None, 0, 100_000, 10 * MEGABYTE])
+async def test_a_stalled_answer_goes_on_when_released(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str, after: int | None
+):
+    fault = Fault.stall(after)
+    api.faults.once("download", fault)
+    download = asyncio.create_task(client.get(photo_url))
+
+    await asyncio.wait_for(fault.reached.wait(), 5)
+    await ask(client, api, photo)  # the others go on
+    assert not download.done()
+    fault.released.set()
+
+    assert (await asyncio.wait_for(download, 5)).content == PHOTO
+
+
+async def test_headers_and_the_first_bytes_precede_a_stall(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str
+):
+    api.faults.once("download", Fault.stall(after=100_000))
+    received = bytearray()
+
+    async with client.stream("GET", photo_url, timeout=5) as answer:
+        await read(answer, received, 100_000)
+
+    assert received == PHOTO[:100_000]
+
+
+@pytest.mark.parametrize("after", [None, 10])
+async def test_a_stall_ends_when_the_client_leaves(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str, after: int | None
+):
+    fault = Fault.stall(after)
+    api.faults.once("download", fault)
+    before = asyncio.all_tasks()
+    download = asyncio.create_task(client.get(photo_url))
+    await asyncio.wait_for(fault.reached.wait(), 5)
+    begun = asyncio.all_tasks() - before
+
+    download.cancel()
+
+    _, pending = await asyncio.wait(begun, timeout=5)
+    assert not pending
+
+
+async def test_a_body_can_be_slow(client: httpx.AsyncClient, api: WhatsAppApi, photo_url: str):
+    api.faults.once("download", Fault.slow(MEGABYTE))
+    began = time.monotonic()
+
+    answer = await client.get(photo_url)
+
+    assert answer.content == PHOTO
+    assert time.monotonic() - began >= 0.9 * len(PHOTO) / MEGABYTE
+
+
+async def test_the_server_stops_promptly_and_starts_again(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    port = httpx.URL(api.url).port
+    assert port
+    stalls = [Fault.stall(), Fault.stall(after=10), Fault(bytes_per_second=1, after=0)]
+    for fault in stalls:
+        api.faults.once("download", fault)
+    downloads = [asyncio.create_task(client.get(photo_url, timeout=60)) for _ in stalls]
+    for fault in stalls[:2]:
+        await asyncio.wait_for(fault.reached.wait(), 5)
+
+    await asyncio.wait_for(api.stop(), 2)
+
+    for outcome in await asyncio.gather(*downloads, return_exceptions=True):
+        assert isinstance(outcome, httpx.TransportError)
+    with pytest.raises(httpx.ConnectError):
+        await ask(client, api, photo)
+
+    await api.start(port)
+    assert (await ask(client, api, photo)).status_code == 200
+    assert api.downloads == {photo: 3}
+
+
+# When faults happen
+
+
+async def test_faults_belong_to_their_route(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    api.faults.always("download", Fault(503))
+
+    assert (await ask(client, api, photo)).status_code == 200
+    assert (await client.get(photo_url)).status_code == 503
+    assert (await client.get(photo_url)).status_code == 503
+    assert api.downloads == {photo: 2}
+
+    api.faults.clear()
+    assert (await client.get(photo_url)).status_code == 200
+
+
+async def test_a_fault_can_be_on_all_routes(
+    client: httpx.AsyncClient, api: WhatsAppApi, photo: str, photo_url: str
+):
+    api.faults.once("*", Fault(500), times=2)
+
+    assert (await ask(client, api, photo)).status_code == 500
+    assert (await client.get(photo_url)).status_code == 500
+    assert (await client.get(photo_url)).status_code == 200
+
+
+def test_scripted_faults_come_first_and_in_order():
+    real, first, other, random_one, standing = (Fault(status) for status in (200, 1, 2, 3, 4))
+    faults = Faults()
+    faults.always("*", standing)
+    faults.once("*", other)
+    faults.once("download", first)
+    faults.once("download", real)
+
+    assert [faults.take("download") for _ in range(4)] == [first, real, other, standing]
+    faults.randomly("download", random_one, 1)
+    assert faults.take("download") == random_one
+    assert faults.take("metadata") == standing
+    faults.always("metadata", first)
+    assert faults.take("metadata") == first
+    faults.clear()
+    assert faults.take("download") is None
+
+
+def test_random_faults_repeat_with_their_seed():
+    def outcomes(seed: int) -> list[bool]:
+        faults = Faults(random.Random(seed))  # noqa: S311 - not for secrets
+        faults.randomly("*", Fault(500), 0.3)
+        return [faults.take("download") is not None for _ in range(1000)]
+
+    assert outcomes(1) == outcomes(1)
+    assert outcomes(1) != outcomes(2)
+    assert 200 < sum(outcomes(1)) < 400
