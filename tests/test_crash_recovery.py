@@ -1,4 +1,4 @@
-"""Whatever crashes on the way: pollers, the database, the providers. Real processes, real signals."""
+"""Whatever crashes on the way: pollers, the database, the providers. Real processes and signals."""
 
 from __future__ import annotations
 

@@ -308,6 +308,14 @@ async def test_limits_are_inclusive_and_the_lower_one_counts(
     assert code_of(await client.get("object/media/c")) == "NoSuchKey"
 
 
+async def test_a_global_limit_below_that_of_a_bucket(tmp_path: Path):
+    async with StorageApi(tmp_path, file_size_limit=20) as api, connect(api) as client:
+        await client.post("bucket", json={"name": "media", "file_size_limit": 20})
+    async with StorageApi(tmp_path, file_size_limit=10) as api, connect(api) as client:
+        assert code_of(await client.put("object/media/a", content=bytes(10))) == ""
+        assert code_of(await client.put("object/media/a", content=bytes(11))) == "EntityTooLarge"
+
+
 async def test_a_limit_of_zero_blocks_uploads(client: httpx.AsyncClient):
     await client.put("bucket/media", json={"file_size_limit": 0})
     assert code_of(await client.put("object/media/a", content=b"a")) == "EntityTooLarge"

@@ -93,6 +93,17 @@ async def test_the_headers_of_a_public_object(client: httpx.AsyncClient):
     assert (await client.head("object/public/closed/a photo.jpg")).status_code == 400
 
 
+@pytest.mark.parametrize("name", ["Range", "If-None-Match"])
+async def test_headers_are_always_those_of_the_whole(client: httpx.AsyncClient, name: str):
+    path = "object/public/open/a photo.jpg"
+    values = {"Range": "bytes=0-9", "If-None-Match": (await client.head(path)).headers["ETag"]}
+
+    head = await client.head(path, headers={name: values[name]})
+
+    assert head.status_code == 200
+    assert head.headers["Content-Length"] == str(len(PHOTO))
+
+
 @pytest.mark.parametrize(
     ("asked", "start", "end"),
     [

@@ -1,6 +1,8 @@
+-- squawk-ignore-file ban-drop-table, ban-drop-constraint
 -- Drop what pgmedia created; of adopted tables, only what was added to them.
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 do $$
 declare

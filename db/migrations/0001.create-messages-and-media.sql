@@ -1,3 +1,4 @@
+-- squawk-ignore-file require-concurrent-index-creation, disallowed-unique-constraint, constraint-missing-not-valid
 -- Messages and their media: created where missing, completed where a bot already has them.
 --
 -- A table that was there keeps its rows, its owner, its grants and its row-level security; only
@@ -5,6 +6,7 @@
 -- rollback. What cannot be adopted is refused here, before anything else is created.
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 do $$
 declare

@@ -2,6 +2,7 @@
 -- depends: 0001.create-messages-and-media
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 create table public.media_settings (
     only_row boolean primary key default true check (only_row),

@@ -1,7 +1,9 @@
+-- squawk-ignore-file require-concurrent-index-creation
 -- The objects in storage, and the work: to fetch, to wait, to remove.
 -- depends: 0002.create-media-policy
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 create table public.media_objects (
     id uuid primary key default gen_random_uuid(),
@@ -36,7 +38,7 @@ comment on column public.media_objects.stored_hash is 'SHA-256 of the bytes in s
 
 alter table public.media
     add constraint pgmedia_media_object_id_fkey
-    foreign key (object_id) references public.media_objects (id);
+    foreign key (object_id) references public.media_objects (id) not valid;
 
 create table public.media_processing_queue (
     id uuid primary key references public.media (id) on delete cascade,

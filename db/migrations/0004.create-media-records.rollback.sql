@@ -1,4 +1,8 @@
+-- squawk-ignore-file ban-drop-table, ban-drop-constraint
 -- The functions go first: triggers of the tables below and of media depend on them.
+
+set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 do $$
 declare

@@ -1,7 +1,9 @@
+-- squawk-ignore-file require-concurrent-index-creation
 -- What happened, kept: the audit trail, the analytics, and which functions are installed.
 -- depends: 0003.create-media-queue
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 create table public.media_audit_log (
     id bigint generated always as identity primary key,

@@ -5,6 +5,7 @@
 -- depends: 0004.create-media-records
 
 set local lock_timeout = '5s';
+set local statement_timeout = '10min';
 
 do $$
 declare

@@ -23,7 +23,7 @@ def check_object_name(name: str) -> None:
 
 
 def check_bucket_name(name: str) -> None:
-    """refuse a name that is too long, has other characters than the allowed ones, or outer space."""
+    """refuse a name that is too long, has outer space or characters that are not allowed."""
     fits = BUCKET_NAME.fullmatch(name) and name == name.strip()
     if not fits or name in UNUSABLE_BUCKET_NAMES:
         raise StorageError(Reason.BUCKET_NAME)
