@@ -40,11 +40,19 @@ alter table public.media
     add constraint pgmedia_media_object_id_fkey
     foreign key (object_id) references public.media_objects (id) not valid;
 
+create table public.media_sources (
+    source text primary key,
+    refused_at timestamptz[] not null default '{}'
+);
+comment on table public.media_sources is
+    'One row per phone number that media came from. Its lock makes the claims of one number take turns, so that its limit holds.';
+comment on column public.media_sources.refused_at is 'When WhatsApp refused a request of this number, over the last hour.';
+
 create table public.media_processing_queue (
     id uuid primary key references public.media (id) on delete cascade,
     message_id uuid not null,
     whatsapp_media_id text not null,
-    source text not null,
+    source text not null check (source like 'whatsapp:%'),
     status text not null default 'pending'
         check (status in ('pending', 'processing', 'waiting', 'failed', 'cancelled')),
     priority smallint not null default 5 check (priority between 1 and 10),
@@ -68,9 +76,9 @@ create table public.media_processing_queue (
     fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
     autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0
 );
-create index media_queue_due_idx on public.media_processing_queue (priority, due_at, id)
+create index media_queue_due_idx on public.media_processing_queue (source, priority, due_at, id)
     where status = 'pending';
-create index media_queue_claimed_idx on public.media_processing_queue (claimed_by)
+create index media_queue_claimed_idx on public.media_processing_queue (source)
     where status = 'processing';
 create index media_queue_waiting_idx on public.media_processing_queue (waiting_for)
     where status = 'waiting';
@@ -130,10 +138,13 @@ create table public.media_pollers (
 comment on table public.media_pollers is 'Pollers at work; one not seen for five leases is forgotten.';
 
 create table public.media_pauses (
-    scope text primary key check (scope = 'storage' or scope like 'whatsapp:%'),
+    scope text primary key check (scope = 'storage' or scope like 'whatsapp:%' or scope like 'poller:%'),
     reason text not null,
     detail text,
+    strikes smallint not null default 1,
     paused_at timestamptz not null default now(),
     until timestamptz not null
 );
-comment on table public.media_pauses is 'Sources the whole fleet leaves alone until the given time.';
+comment on table public.media_pauses is
+    'Sources the whole fleet leaves alone until the given time. After it one job probes; its success removes the row, its failure makes the next pause longer.';
+comment on column public.media_pauses.strikes is 'How many pauses in a row, without a success between them.';

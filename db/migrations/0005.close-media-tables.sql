@@ -16,7 +16,7 @@ begin
         'messages', 'media', 'media_adopted_tables', 'media_analytics', 'media_analytics_deltas',
         'media_audit_log', 'media_buckets', 'media_deletion_queue', 'media_failure_rules', 'media_formats',
         'media_objects', 'media_pauses', 'media_pollers', 'media_processing_queue',
-        'media_schema_functions', 'media_settings'
+        'media_schema_functions', 'media_settings', 'media_sources'
     ] loop
         continue when exists (select from public.media_adopted_tables a where a.table_name = v_table);
         foreach v_role in array array['public', 'anon', 'authenticated', 'service_role'] loop

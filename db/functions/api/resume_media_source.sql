@@ -13,6 +13,7 @@ declare
 begin
     delete from public.media_pauses p where p.scope = resume_media_source.scope;
     v_found := found;
+    update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
     perform public.wake_media_pollers();
     return v_found;
 end;

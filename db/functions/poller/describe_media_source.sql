@@ -41,6 +41,7 @@ begin
         reason := 'type_not_allowed';
         perform public.bury_media_job(p_id, reason, format('announced as %s', v_mime));
     end if;
+    perform public.end_media_pause(v_job.source);
     if reason is not null then
         verdict := 'rejected';
     elsif v_media.whatsapp_sha256 is null or v_bucket.bucket_name is null then

@@ -27,6 +27,9 @@ declare
         'code ' || p_provider_code, 'http ' || p_http_status)), 2000);
 begin
     failure_code := v_rule.failure_code;
+    if p_source = 'whatsapp' and p_http_status between 400 and 499 then
+        perform public.count_media_refusal(v_job.source);
+    end if;
     case v_rule.action
         when 'final' then
             verdict := 'failed';
@@ -34,9 +37,12 @@ begin
         when 'pause' then
             verdict := 'paused';
             due_at := public.extend_media_pause(
-                case p_source when 'storage' then 'storage' else v_job.source end,
-                failure_code, v_text,
-                greatest(v_rule.pause_for, make_interval(secs => p_retry_after)));
+                case p_source
+                    when 'storage' then 'storage'
+                    when 'poller' then 'poller:' || p_poller
+                    else v_job.source
+                end,
+                failure_code, v_text, v_rule.pause_for, make_interval(secs => p_retry_after));
             update public.media_processing_queue q
             set last_error_code = v_rule.failure_code, last_error_text = v_text
             where q.id = p_id;

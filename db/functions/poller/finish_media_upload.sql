@@ -18,6 +18,7 @@ declare
     v_waiting uuid[];
 begin
     perform public.lock_media_job(p_id, p_poller, p_token);
+    perform public.end_media_pause('storage');
     update public.media_objects o
     set
         state = 'stored',
