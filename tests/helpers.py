@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import inspect
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID, uuid4
+
+import psycopg
 
 POLLER = "poller-1"
 
@@ -127,3 +133,28 @@ async def events(db: Any, media: UUID) -> list[str]:
     """What the audit trail tells of an attachment, in order."""
     rows = await db.fetch("select event from get_media_audit_trail($1)", media)
     return [row["event"] for row in rows]
+
+
+def sql(dsn: str, statement: str, *parameters: object) -> list[Any]:
+    """Run SQL outside of any transaction; the rows, if it gives any."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def pgmedia(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with nothing but these settings."""
+    return run_module("poller", *arguments, cwd=cwd, seconds=seconds, **environment)
+
+
+def run_module(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m` to its end, with nothing but this environment."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], env={"PATH": os.environ["PATH"], **environment},
+        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+        check=False,
+    )  # fmt: skip
