@@ -7,12 +7,17 @@ import contextlib
 import hashlib
 import inspect
 from collections.abc import Callable, Generator
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
+import psycopg
 
 POLLER = "poller-1"
 
@@ -181,3 +186,28 @@ async def blocked(db: Any, connection: Any) -> None:
     """Wait until the other connection waits for a lock."""
     pid = connection.get_server_pid()
     await eventually(lambda: db.fetchval("select cardinality(pg_blocking_pids($1)) > 0", pid))
+
+
+def sql(dsn: str, statement: str, *parameters: object) -> list[Any]:
+    """Run SQL outside of any transaction; the rows, if it gives any."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def pgmedia(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with nothing but these settings."""
+    return run_module("poller", *arguments, cwd=cwd, seconds=seconds, **environment)
+
+
+def run_module(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m` to its end, with nothing but this environment."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], env={"PATH": os.environ["PATH"], **environment},
+        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+        check=False,
+    )  # fmt: skip
