@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import pytest
 from tests.conftest import Connect
 from tests.helpers import (
     POLLER,
+    blocked,
     claim,
     events,
     everything,
@@ -60,13 +62,24 @@ async def test_two_pollers_never_share_a_job(connect: Connect, db: Any) -> None:
     one, two = await connect(), await connect()
     queued = [await queue_media(db) for _ in range(4)]
 
-    async with one.transaction(), two.transaction():  # both claims still open
+    async with one.transaction():
         first = list(await claim(one, 2, "one"))
-        second = list(await claim(two, 10, "two"))
+        second = asyncio.create_task(claim(two, 10, "two"))
+        await blocked(db, two)  # claims of one source take turns: its limit is counted
 
     assert first == queued[:2]
-    assert second == queued[2:]
+    assert list(await second) == queued[2:]
     assert await claim(db) == {}
+
+
+async def test_claims_of_two_sources_do_not_share_a_turn(connect: Connect, db: Any) -> None:
+    one, two = await connect(), await connect()
+    here = await queue_media(db, phone_number_id="1")
+
+    async with one.transaction():
+        assert list(await claim(one, 10, "one")) == [here]
+        there = await queue_media(db, phone_number_id="2")  # after the first claim has looked
+        assert list(await claim(two, 10, "two")) == [there]
 
 
 async def test_a_claim_takes_no_more_than_the_limit(db: Any) -> None:

@@ -1,5 +1,8 @@
 -- The sources that have pending jobs, locked until the end of the transaction, so that what a claim
--- counts for them stays true until it has committed. A loose index scan: one probe for each source.
+-- counts for them stays true until it has committed.
+--
+-- Sources that another claim has locked are left to it; only when it has them all is it waited for.
+-- The recursion is a loose index scan: one probe for each source.
 
 create or replace function public.lock_media_sources()
 returns text[]
@@ -9,6 +12,7 @@ set search_path = ''
 as $$
 declare
     v_sources text[];
+    v_locked text[];
 begin
     with recursive found (source) as (
         (
@@ -39,14 +43,25 @@ begin
     where not exists (select from public.media_sources m where m.source = s.source)
     on conflict do nothing;
 
-    perform
-    from public.media_sources m
-    where m.source = any (v_sources)
-    order by m.source
-    for update;
-    return v_sources;
+    v_locked := array(
+        select m.source
+        from public.media_sources m
+        where m.source = any (v_sources)
+        order by m.source
+        for update skip locked
+    );
+    if v_locked = '{}' then
+        v_locked := array(
+            select m.source
+            from public.media_sources m
+            where m.source = any (v_sources)
+            order by m.source
+            for update
+        );
+    end if;
+    return v_locked;
 end;
 $$;
 
 comment on function public.lock_media_sources is
-    'The sources (whatsapp:<phone number id>) with pending jobs, locked in order.';
+    'The sources (whatsapp:<phone number id>) with pending jobs, as far as they could be locked.';
