@@ -74,6 +74,9 @@ async def test_two_pollers_never_share_a_job(connect: Connect, db: Any) -> None:
 
 async def test_claims_of_two_sources_do_not_share_a_turn(connect: Connect, db: Any) -> None:
     one, two = await connect(), await connect()
+    for number in ("1", "2"):
+        await queue_media(db, phone_number_id=number)
+    await claim(db)  # both numbers are known
     here = await queue_media(db, phone_number_id="1")
 
     async with one.transaction():
