@@ -25,7 +25,7 @@ begin
         stored_hash = o.content_hash,
         stored_size = o.file_size,
         stored_at = clock_timestamp()
-    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id
+    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id and o.storage_path is not null
     returning o.* into v_object;
     if not found then
         raise exception 'object % is not reserved for media %', p_object_id, p_id
@@ -37,6 +37,11 @@ begin
         where q.waiting_for = p_id
             and q.status = 'waiting'
             and q.content_hash = v_object.content_hash
+            and exists ( -- any other is freed below, and judged for itself
+                select
+                from public.media m
+                join public.media_formats f on f.mime_type = v_object.mime_type
+                where m.id = q.id and (m.media_type is null or m.media_type = any (f.arrives_as)))
         order by q.id
         for update
     );
