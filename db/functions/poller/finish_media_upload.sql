@@ -34,16 +34,17 @@ begin
     v_waiting := array(
         select q.id
         from public.media_processing_queue q
+        join public.media m on m.id = q.id
         where q.waiting_for = p_id
             and q.status = 'waiting'
             and q.content_hash = v_object.content_hash
-            and exists ( -- any other is freed below, and judged for itself
+            and (m.media_type is null or exists ( -- any other is freed below, and judged for itself
                 select
-                from public.media m
-                join public.media_formats f on f.mime_type = v_object.mime_type
-                where m.id = q.id and (m.media_type is null or m.media_type = any (f.arrives_as)))
+                from public.media_formats f
+                where f.mime_type = v_object.mime_type and m.media_type = any (f.arrives_as)))
         order by q.id
-        for update
+        for key share of m
+        for update of q
     );
     perform public.link_media_object(array[p_id], v_object, 'stored', p_timings, p_poller);
     if v_waiting <> '{}' then
