@@ -291,7 +291,7 @@ async def test_the_poller_survives_a_failover_to_a_server_that_only_reads(
         )  # fmt: skip
         return "cannot execute" in poller.log.read_text()
 
-    await eventually(reads_only)
+    await eventually(reads_only, 8)
     await db.execute(f"alter role {POLLER_USER} set default_transaction_read_only = off")
 
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
