@@ -65,6 +65,8 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("whatsapp", "999999", 401, "paused", "whatsapp_token_refused"),  # an unknown code: the status
     ("whatsapp", "NoSuchBucket", 400, "retry", "whatsapp_answer_unexpected"),  # the other's code
     ("storage", "NoSuchBucket", 404, "paused", "bucket_missing"),
+    ("poller", "spool_full", None, "paused", "spool_full"),
+    ("poller", "check_failed", None, "retry", "content_check_failed"),
     ("storage", "InvalidKey", 400, "failed", "storage_path_refused"),
     ("storage", "network", None, "retry", "storage_unreachable"),
     ("storage", None, 401, "paused", "storage_key_refused"),
