@@ -16,6 +16,8 @@ from poller import __version__
 LEASE_LOST = "MD001"
 LISTEN_SECONDS = 2.0
 """How long a notification may take before LISTEN counts as not working."""
+CLOSE_SECONDS = 2.0
+"""How long connections may take to end what they are at when the pool is closed."""
 
 # What a lost or refused connection looks like; the call may be repeated once the database is back.
 DATABASE_AWAY = (
@@ -133,7 +135,12 @@ class Database:
         return cls(pool, poller)
 
     async def close(self) -> None:
-        self._pool.terminate()
+        """Close the pool; at once if that takes long, as with a database that is away."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except DATABASE_AWAY:
+            self._pool.terminate()
 
     async def claim(self, limit: int) -> list[Job]:
         rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
