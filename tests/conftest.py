@@ -1,7 +1,8 @@
 """A Postgres, a WhatsApp and a Storage for every test, each its own and all of them real servers.
 
 Postgres is the embedded one, or with PGMEDIA_TEST_DATABASE_URL the server behind that URL, with
-PGMEDIA_TEST_POSTGRES=docker one in a container, with PGMEDIA_TEST_POSTGRES=/folder the programs there.
+PGMEDIA_TEST_POSTGRES=docker one in a container, with PGMEDIA_TEST_POSTGRES=/folder the programs
+there.
 """
 
 from __future__ import annotations
@@ -106,7 +107,7 @@ async def connect(database: str) -> AsyncIterator[Connect]:
         opened.append(connection)
         await connection.execute("set lock_timeout = '10s'")
         if role:
-            await _execute(connection, f"set role {role}")
+            await connection.execute(f"set role {role}")
         return connection
 
     yield open_connection
