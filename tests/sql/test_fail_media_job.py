@@ -186,6 +186,19 @@ async def test_retry_after_is_honoured(
     assert timedelta(seconds=least) <= waits <= timedelta(seconds=most)
 
 
+@pytest.mark.parametrize("retry_after", [1e9, 1e300, float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("http_status", [429, 500])
+async def test_an_absurd_retry_after_is_at_most_a_day(
+    db: Any, retry_after: float, http_status: int
+) -> None:
+    media = await queue_media(db)
+    token = (await claim(db))[media]
+
+    found = await fail(db, media, token, http_status=http_status, retry_after=retry_after)
+
+    assert found["due_at"] - await db.fetchval("select now()") <= timedelta(days=1)
+
+
 async def test_the_last_attempt_is_the_last(db: Any) -> None:
     media = await queue_media(db)
     found: Any = None
