@@ -11,7 +11,7 @@ declare
 begin
     with retried as (
         update public.media_processing_queue q
-        set status = 'pending', attempts = 0, due_at = now(), last_error_code = null, last_error_text = null
+        set status = 'pending', attempts = 0, pauses = 0, due_at = now(), last_error_code = null, last_error_text = null
         where q.id = any (p_ids) and q.status in ('failed', 'cancelled')
         returning q.id
     ),
