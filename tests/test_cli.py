@@ -349,6 +349,16 @@ async def test_a_bucket_that_does_not_take_its_settings(run: Run, storage: Stora
     assert re.match("pgmedia: bucket [a-z]+ did not take its settings: public is True", line)
 
 
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "sandbox").write_text("a file, no folder")
+
+    done = pgmedia("demo", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("pgmedia: NotADirectoryError: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_the_version(tmp_path: Path) -> None:
     done = pgmedia("--version", cwd=tmp_path)
 
