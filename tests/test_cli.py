@@ -16,7 +16,7 @@ import pytest
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import free_port
 from poller.sandbox.storage import StorageApi
-from poller.sandbox.storage_errors import bad_gateway, gateway_denial
+from poller.sandbox.storage_errors import Reason, bad_gateway, gateway_denial
 from tests.conftest import PollerProcess
 from tests.helpers import as_database, as_user, eventually, pgmedia
 
@@ -259,6 +259,20 @@ async def test_two_at_once(run: Run, storage: StorageApi) -> None:
     assert [code for code, _, _ in runs] == [0, 0, 0]
     assert (await run("buckets", "--check"))[0] == 0
     del storage
+
+
+async def test_a_bucket_that_another_one_makes_meanwhile(
+    run: Run, storage: StorageApi, db: Any
+) -> None:
+    await run("buckets")
+    await db.execute("update media_buckets set file_size_limit = 1000")
+    storage.faults.once("bucket", Reason.NO_BUCKET.fault())  # it is there when it is to be made
+
+    code, said, problems = await run("buckets")
+
+    assert (code, problems) == (0, [])
+    assert said[0].endswith(": created; it does not exist")
+    assert (await run("buckets", "--check"))[0] == 0
 
 
 async def test_a_limit_above_the_servers_own(run: Run, storage: StorageApi, db: Any) -> None:
