@@ -44,7 +44,7 @@ begin
     update public.media_deletion_queue d
     set
         status = 'processing',
-        attempts = d.attempts + 1,
+        attempts = least(d.attempts, 32766) + 1, -- never given up, so it must not overflow
         fencing_token = d.fencing_token + 1,
         claimed_by = p_poller,
         lease_until = clock_timestamp() + s.lease
