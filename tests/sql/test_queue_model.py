@@ -1,0 +1,662 @@
+"""The queue against a model: every function of it, in any order, by pollers that lose their leases.
+
+A state machine calls what clients, operators, pollers and time itself may do, while storage is a
+dict. After every call the invariants hold, the audit trail of each attachment tells where it is,
+and the analytics are what the trail adds up to. At the end one good poller brings all to an end.
+
+PGMEDIA_TEST_PROFILE=thorough looks much longer, and elsewhere every time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from psycopg.rows import dict_row
+
+from tests.helpers import sha256
+from tests.sql.queue_invariants import VIOLATIONS
+
+THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
+PROFILE = settings(
+    max_examples=1500 if THOROUGH else 60,
+    stateful_step_count=80 if THOROUGH else 50,
+    derandomize=not THOROUGH,
+    database=None,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+
+Connection = psycopg.Connection[dict[str, Any]]
+Place = tuple[str, str]
+"""Bucket and path of a file."""
+
+
+class Content(NamedTuple):
+    """A file that somebody may send."""
+
+    name: str
+    mime_type: str
+    size: int
+
+    @property
+    def hash(self) -> str:
+        return sha256(self.name.encode())
+
+
+PHOTO, VOICE = Content("photo", "image/jpeg", 1000), Content("voice", "audio/ogg", 500)
+CONTENTS = [
+    PHOTO,
+    VOICE,
+    Content("page", "application/pdf", 3000),
+    Content("huge", "image/jpeg", 52428801),
+    Content("program", "application/x-msdownload", 700),
+]
+COMMON = [PHOTO, PHOTO, VOICE, *CONTENTS]  # so that content is sent again and again
+MEDIA_TYPES = ["image", "image", "document", "audio", "sticker", None]
+
+# What the webhook says the hash is, and what the media endpoint says: the right one (True), that
+# of other content (False), or nothing.
+HINTS = [(True, True), (True, True), (None, True), (None, None), (True, None), (False, True), (False, None)]  # fmt: skip
+
+FAILURES: list[tuple[str, str | None, int | None, float | None]] = [
+    ("whatsapp", None, 500, None),  # retry
+    ("whatsapp", None, 404, 3.0),  # retry, refused
+    ("whatsapp", "100", 400, None),  # final, refused
+    ("whatsapp", "190", 401, None),  # pause, refused
+    ("storage", None, 500, None),  # retry
+    ("storage", "InvalidKey", 400, None),  # final
+    ("storage", None, 503, 60.0),  # pause
+    ("poller", "spool_full", None, None),  # pause of one poller
+]
+
+# Where an attachment is after each event of its audit trail. What is missing may not happen.
+TRAIL = {
+    "": {"queued": "pending"},
+    "pending": {"claimed": "processing", "deduplicated": "stored", "joined": "waiting", "cancelled": "cancelled"},
+    "processing": {
+        "released": "pending", "lease expired": "pending", "attempt failed": "pending",
+        "joined": "waiting", "deduplicated": "stored", "stored": "stored",
+        "failed": "failed", "cancelled": "cancelled",
+    },
+    "waiting": {
+        "freed": "pending", "deduplicated": "stored", "failed": "failed", "cancelled": "cancelled",
+    },
+    "failed": {"retried": "pending"},
+    "cancelled": {"retried": "pending"},
+    "stored": {},
+    "deleted": {},
+}  # fmt: skip
+for _state in TRAIL.keys() - {"", "deleted"}:
+    TRAIL[_state]["deleted"] = "deleted"
+
+TABLES = [
+    "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
+    "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
+]  # fmt: skip
+SNAPSHOT = "\nunion all\n".join(
+    f"select '{table}' as name, array_agg(t::text order by t::text) as lines from {table} t"
+    for table in TABLES
+)
+
+PREPARE = """
+update media_settings
+set project_url = 'https://project.supabase.co', lease = '1 hour', max_attempts = 3, refusals_per_hour = 3
+"""
+CLEAN = f"""
+begin;
+alter table media_audit_log disable trigger user;
+truncate {", ".join(TABLES)};
+alter table media_audit_log enable trigger user;
+commit
+"""
+
+HOLDS = """
+select from media_processing_queue
+where id = %s and claimed_by = %s and fencing_token = %s and status = 'processing'
+"""
+LEDGER = """
+select media_type, sum(total_files)::int as total_files, sum(total_size_bytes)::bigint as total_size_bytes,
+    sum(unique_files)::int as unique_files, sum(deduplicated_files)::int as deduplicated_files,
+    sum(saved_bytes)::bigint as saved_bytes, sum(failed_files)::int as failed_files,
+    sum(deleted_files)::int as deleted_files, sum(deleted_bytes)::bigint as deleted_bytes
+from (select * from media_analytics union all select * from media_analytics_deltas) x
+group by media_type
+"""
+
+
+@dataclass
+class Attachment:
+    """What the model knows of an attachment that was queued."""
+
+    content: Content
+    webhook_hash: str | None
+    endpoint_hash: str | None
+
+
+@dataclass
+class Job:
+    """A job in the hands of a poller, whether or not it still holds it."""
+
+    media: UUID
+    poller: str
+    token: int
+    stage: str = "claimed"  # described, begun, uploaded, lost (what it uploaded is to go), over
+    object_id: UUID | None = None
+    place: Place = ("", "")
+    hash: str = ""
+
+
+@dataclass
+class Removal:
+    """A file that a poller is to remove."""
+
+    id: UUID
+    poller: str
+    token: int
+    place: Place
+    removed: bool = False
+    over: bool = False
+
+
+@dataclass
+class Trail:
+    """Where an attachment is by its audit trail, and what it was when last seen."""
+
+    state: str = ""
+    media_type: str = "unknown"
+    deleted_bytes: int = 0
+    events: list[str] = field(default_factory=list[str])
+
+
+POLLERS = st.sampled_from(["one", "two", "three"])
+ANY = st.integers(0, 30)
+LIMITS = st.integers(1, 5)
+
+
+class Queue(RuleBasedStateMachine):
+    def __init__(self, db: Connection) -> None:
+        super().__init__()
+        self.db = db
+        self.messages: list[UUID] = []
+        self.queued: dict[tuple[UUID, str], UUID] = {}
+        self.attachments: dict[UUID, Attachment] = {}
+        self.jobs: list[Job] = []
+        self.removals: list[Removal] = []
+        self.files: dict[Place, str] = {}
+        self.trails: dict[UUID, Trail] = {}
+        self.sizes: dict[UUID, int] = {}
+        self.tokens: dict[UUID, int] = {}
+        self.ledger: dict[str, Counter[str]] = {}
+        self.last_event = 0
+        self.checked = True
+
+    # Ways to ask.
+
+    def rows(self, query: str, *parameters: object) -> list[dict[str, Any]]:
+        return self.db.execute(query.encode(), parameters).fetchall()
+
+    def call(self, function: str, *arguments: object) -> list[dict[str, Any]]:
+        self.checked = False
+        return self.rows(f"select * from {function}({', '.join(['%s'] * len(arguments))})", *arguments)
+
+    def run(self, statement: str, *parameters: object) -> None:
+        self.db.execute(statement.encode(), parameters)
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        return self.rows(SNAPSHOT)
+
+    def fenced(self, job: Job, function: str, *arguments: object) -> dict[str, Any] | None:
+        """A call about a job: refused, and without effect, exactly when the poller lost it."""
+        holds = bool(self.rows(HOLDS, job.media, job.poller, job.token))
+        before = [] if holds else self.snapshot()
+        try:
+            answer = self.call(function, job.media, job.poller, job.token, *arguments)
+        except psycopg.Error as error:
+            assert error.sqlstate == "MD001", error
+            assert not holds
+            assert self.snapshot() == before
+            job.stage = "lost" if job.stage in ("uploaded", "lost") else "over"
+            return None
+        assert holds
+        return answer[0]
+
+    # Clients and operators.
+
+    @initialize()
+    def start(self) -> None:
+        self.db.execute(CLEAN.encode())
+        self.messages = [self.new_message(str(number % 2)) for number in range(4)]
+
+    def new_message(self, phone_number_id: str) -> UUID:
+        return self.rows(
+            "insert into messages (whatsapp_message_id, phone_number_id, message_type)"
+            " values (%s, %s, 'text') returning id",
+            uuid4().hex, phone_number_id,
+        )[0]["id"]  # fmt: skip
+
+    @rule(
+        message=st.integers(0, 3), name=st.sampled_from("ab"), media_type=st.sampled_from(MEDIA_TYPES),
+        content=st.sampled_from(COMMON), hints=st.sampled_from(HINTS), priority=st.sampled_from([1, 5]),
+    )  # fmt: skip
+    def queue(
+        self, message: int, name: str, media_type: str | None, content: Content,
+        hints: tuple[bool | None, bool | None], priority: int,
+    ) -> None:  # fmt: skip
+        other = VOICE if content is PHOTO else PHOTO
+        hashes = {True: content.hash, False: other.hash, None: None}
+        attachment = Attachment(content, hashes[hints[0]], hashes[hints[1]])
+        key = (self.messages[message], name)
+        before = self.snapshot() if key in self.queued else None
+        ((media,),) = (
+            row.values()
+            for row in self.call(
+                "queue_media_processing", *key, media_type, None, None, None, None,
+                attachment.webhook_hash, priority,
+            )
+        )  # fmt: skip
+        if before is None:
+            self.queued[key], self.attachments[media] = media, attachment
+        else:
+            assert media == self.queued[key]
+            assert self.snapshot() == before
+
+    queue_more = queue
+
+    def media(self, number: int) -> UUID:
+        return list(self.queued.values())[number % len(self.queued)]
+
+    def forget(self, *gone: UUID) -> None:
+        self.queued = {key: media for key, media in self.queued.items() if media not in gone}
+
+    @precondition(lambda self: self.queued)
+    @rule(number=ANY)
+    def delete_media(self, number: int) -> None:
+        media = self.media(number)
+        assert self.call("delete_media", media) == [{"delete_media": True}]
+        self.forget(media)
+        assert self.call("delete_media", media) == [{"delete_media": False}]
+
+    @precondition(lambda self: self.queued)
+    @rule(numbers=st.sets(ANY, min_size=2, max_size=4))
+    def delete_many(self, numbers: set[int]) -> None:
+        media = [self.media(number) for number in numbers]
+        self.run("delete from media where id = any (%s)", media)
+        self.forget(*media)
+
+    @rule(message=st.integers(0, 3))
+    def delete_message(self, message: int) -> None:
+        gone = self.messages[message]
+        self.run("delete from messages where id = %s", gone)
+        self.forget(*(media for key, media in self.queued.items() if key[0] == gone))
+        self.messages[message] = self.new_message(str(message % 2))
+
+    @precondition(lambda self: self.queued)
+    @rule(number=ANY)
+    def cancel_media(self, number: int) -> None:
+        media = self.media(number)
+        at_work = self.trails[media].state in ("pending", "processing", "waiting")
+        assert self.call("cancel_media", media) == [{"cancel_media": at_work}]
+
+    @precondition(lambda self: self.queued)
+    @rule(number=ANY)
+    def retry_media(self, number: int) -> None:
+        media = self.media(number)
+        ended = self.trails[media].state in ("failed", "cancelled")
+        assert self.call("retry_media", media) == [{"retry_media": ended}]
+
+    @rule(code=st.sampled_from([None, "hash_mismatch", "type_mismatch"]), at_most=LIMITS)
+    def retry_failed_media(self, code: str | None, at_most: int) -> None:
+        self.call("retry_failed_media", code, None, at_most)
+
+    @rule(scope=st.sampled_from(["storage", "whatsapp:0", "whatsapp:1", "poller:one"]))
+    def pause_source(self, scope: str) -> None:
+        self.call("pause_media_source", scope)
+
+    @rule()
+    def resume_sources(self) -> None:
+        for scope in ("storage", "whatsapp:0", "whatsapp:1", "poller:one"):
+            self.call("resume_media_source", scope)
+
+    # Pollers.
+
+    @rule(poller=POLLERS, limit=LIMITS)
+    def claim(self, poller: str, limit: int) -> None:
+        held = self.rows(
+            "select id from media_processing_queue"
+            " where status = 'processing' and lease_until > clock_timestamp()"
+        )
+        paused = {
+            row["scope"] for row in self.rows("select scope from media_pauses where until > now()")
+        }
+        claimed = self.call("claim_media_jobs", poller, limit)
+        assert len(claimed) <= limit
+        assert not {row["id"] for row in claimed} & {row["id"] for row in held}
+        assert not claimed or not paused & {"storage", f"poller:{poller}"}
+        assert not paused & {f"whatsapp:{row['phone_number_id']}" for row in claimed}
+        self.jobs += [Job(row["id"], poller, row["fencing_token"]) for row in claimed]
+
+    claim_more = claim
+
+    @property
+    def open_jobs(self) -> list[Job]:
+        return [job for job in self.jobs if job.stage != "over"]
+
+    @precondition(lambda self: self.open_jobs)
+    @rule(number=ANY)
+    def work(self, number: int) -> None:
+        """A poller takes the next step of a job."""
+        job = self.open_jobs[number % len(self.open_jobs)]
+        self.step(job)
+
+    work_more = work
+    work_even_more = work
+
+    @precondition(lambda self: self.open_jobs)
+    @rule(number=ANY, steps=st.integers(2, 5))
+    def work_on(self, number: int, steps: int) -> None:
+        job = self.open_jobs[number % len(self.open_jobs)]
+        for _ in range(steps):
+            if job.stage != "over":
+                self.step(job)
+                self.holds_together()
+
+    def step(self, job: Job) -> None:
+        steps: dict[str, Callable[[Job], None]] = {
+            "claimed": self.describe, "described": self.begin, "begun": self.upload,
+            "uploaded": self.finish, "lost": self.discard,
+        }  # fmt: skip
+        steps[job.stage](job)
+
+    def describe(self, job: Job) -> None:
+        attachment = self.attachments[job.media]
+        content = attachment.content
+        answer = self.fenced(
+            job, "describe_media_source", content.mime_type, content.size, attachment.endpoint_hash
+        )
+        if answer:
+            job.stage = "described" if answer["verdict"] == "download" else "over"
+
+    def begin(self, job: Job, received: Content | None = None) -> None:
+        content = received or self.attachments[job.media].content
+        answer = self.fenced(
+            job, "begin_media_upload", content.hash, content.size, content.mime_type
+        )
+        if answer:
+            job.stage = "begun" if answer["verdict"] == "upload" else "over"
+            job.object_id, job.hash = answer["object_id"], content.hash
+            job.place = (answer["bucket_name"], answer["storage_path"])
+
+    def upload(self, job: Job) -> None:
+        self.files[job.place] = job.hash
+        job.stage = "uploaded"
+
+    def finish(self, job: Job) -> None:
+        if self.fenced(job, "finish_media_upload", job.object_id):
+            job.stage = "over"
+
+    def discard(self, job: Job) -> None:
+        self.call("discard_media_upload", *job.place)
+        job.stage = "over"
+
+    @precondition(lambda self: self.open_jobs)
+    @rule(number=ANY, failure=st.sampled_from(FAILURES))
+    def fail(
+        self, number: int, failure: tuple[str, str | None, int | None, float | None]
+    ) -> None:
+        job = self.open_jobs[number % len(self.open_jobs)]
+        if self.fenced(job, "fail_media_job", *failure, "it failed"):
+            job.stage = "over"
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=ANY, what=st.sampled_from(["describe", "begin", "finish", "fail"]))
+    def speak_too_late(self, number: int, what: str) -> None:
+        """A call out of turn, by any poller that ever had the job."""
+        job = self.jobs[number % len(self.jobs)]
+        if job.stage in ("uploaded", "lost"):
+            return
+        if what == "describe":
+            self.describe(job)
+        elif what == "begin":
+            self.begin(job)
+        elif what == "fail" and self.fenced(job, "fail_media_job", *FAILURES[0], "it failed"):
+            job.stage = "over"
+        elif what == "finish" and not self.rows(HOLDS, job.media, job.poller, job.token):
+            self.finish(job)
+
+    @precondition(lambda self: self.open_jobs)
+    @rule(number=ANY, received=st.sampled_from(CONTENTS))
+    def receive_other_bytes(self, number: int, received: Content) -> None:
+        job = self.open_jobs[number % len(self.open_jobs)]
+        if job.stage in ("claimed", "described", "begun"):
+            self.begin(job, received)
+
+    @precondition(lambda self: self.jobs)
+    @rule(numbers=st.sets(ANY, max_size=3), what=st.sampled_from(["renew", "release"]))
+    def keep_or_give_back(self, numbers: set[int], what: str) -> None:
+        poller = self.jobs[0].poller
+        jobs = [self.jobs[number % len(self.jobs)] for number in numbers]
+        held = {
+            job.media
+            for job in jobs
+            if job.poller == poller and self.rows(HOLDS, job.media, job.poller, job.token)
+        }
+        before = self.snapshot()
+        function = {"renew": "renew_media_leases", "release": "release_media_jobs"}[what]
+        answer = self.call(function, poller, [job.media for job in jobs], [job.token for job in jobs])
+        assert {media for row in answer for media in row.values()} == held
+        assert held or self.snapshot() == before
+
+    @precondition(lambda self: self.open_jobs)
+    @rule(number=ANY)
+    def crash(self, number: int) -> None:
+        """A poller dies. Only a file that arrives after its reservation went is then lost track of."""
+        job = self.open_jobs[number % len(self.open_jobs)]
+        reserved = self.rows("select from media_objects where id = %s and state <> 'deleting'", job.object_id)
+        if job.stage != "lost" and (job.stage != "uploaded" or reserved):
+            job.stage = "over"
+
+    # Pollers that remove files.
+
+    @rule(poller=POLLERS, limit=LIMITS)
+    def claim_deletions(self, poller: str, limit: int) -> None:
+        claimed = self.call("claim_media_deletions", poller, limit)
+        assert len(claimed) <= limit
+        self.removals += [
+            Removal(row["id"], poller, row["fencing_token"], (row["bucket_name"], row["storage_path"]))
+            for row in claimed
+        ]
+
+    @property
+    def open_removals(self) -> list[Removal]:
+        return [removal for removal in self.removals if not removal.over]
+
+    @precondition(lambda self: self.open_removals)
+    @rule(number=ANY)
+    def remove(self, number: int) -> None:
+        removal = self.open_removals[number % len(self.open_removals)]
+        if removal.removed:
+            self.finish_removal(removal)
+        else:
+            self.files.pop(removal.place, None)
+            removal.removed = True
+
+    remove_more = remove
+
+    def finish_removal(self, removal: Removal) -> None:
+        removal.over = True
+        self.call("finish_media_deletions", removal.poller, [removal.id], [removal.token])
+
+    @precondition(lambda self: self.open_removals)
+    @rule(number=ANY, http_status=st.sampled_from([500, 503]))
+    def fail_removal(self, number: int, http_status: int) -> None:
+        removal = self.open_removals[number % len(self.open_removals)]
+        removal.over = True
+        self.call(
+            "fail_media_deletions", removal.poller, [removal.id], [removal.token],
+            None, http_status, None, "it failed",
+        )  # fmt: skip
+
+    # Time, and what looks after the rest.
+
+    @rule(poller=POLLERS)
+    def leases_end(self, poller: str) -> None:
+        for table in ("media_processing_queue", "media_deletion_queue"):
+            self.run(
+                f"update {table} set lease_until = now() - interval '1 s' where claimed_by = %s", poller
+            )
+
+    @rule()
+    def due_times_come(self) -> None:
+        for table in ("media_processing_queue", "media_deletion_queue"):
+            self.run(f"update {table} set due_at = now() - interval '1 s'")
+
+    @rule()
+    def pauses_end(self) -> None:
+        self.run("update media_pauses set until = now() - interval '1 s'")
+
+    @rule()
+    def an_hour_passes_since_the_refusals(self) -> None:
+        self.run("update media_sources set refused_at = array(select r - interval '1 h' from unnest(refused_at) r)")
+
+    @rule(limit=LIMITS)
+    def rescue(self, limit: int) -> None:
+        self.call("rescue_media_jobs", limit)
+
+    @rule()
+    def fold(self) -> None:
+        self.call("fold_media_analytics")
+
+    # What holds after every step.
+
+    @invariant()
+    def holds_together(self) -> None:
+        assert self.rows(VIOLATIONS) == []
+        self.follow_the_trails()
+        self.check_tokens()
+        self.check_files()
+        self.checked = True
+
+    def check_tokens(self) -> None:
+        for row in self.rows(
+            "select id, fencing_token from media_processing_queue"
+            " union all select id, fencing_token from media_deletion_queue"
+        ):
+            assert row["fencing_token"] >= self.tokens.get(row["id"], 0), "a fencing token fell"
+            self.tokens[row["id"]] = row["fencing_token"]
+
+    def check_files(self) -> None:
+        """What is stored is in storage, with the right bytes."""
+        for row in self.rows("select bucket_name, storage_path, content_hash from media_objects where state = 'stored'"):
+            assert self.files.get((row["bucket_name"], row["storage_path"])) == row["content_hash"]
+
+    def follow_the_trails(self) -> None:
+        """Every trail is a legal story that ends where the attachment is; the analytics add up."""
+        present = {
+            row["id"]: row
+            for row in self.rows(
+                "select m.id, media_state(m.processed, q.status, m.failure_code) as state,"
+                " coalesce(m.media_type, 'unknown') as media_type, m.file_size, m.object_id"
+                " from media m left join media_processing_queue q on q.id = m.id"
+            )
+        }
+        objects = self.rows("select id, file_size from media_objects where file_size is not null")
+        self.sizes |= {row["id"]: row["file_size"] for row in objects}
+        for media, row in present.items():
+            trail = self.trails.setdefault(media, Trail())
+            trail.media_type = row["media_type"]
+            trail.deleted_bytes = row["file_size"] if row["object_id"] else 0
+        for row in self.rows("select * from media_audit_log where id > %s order by id", self.last_event):
+            self.last_event = row["id"]
+            trail = self.trails[row["media_id"]]
+            trail.events.append(row["event"])
+            assert row["event"] in TRAIL[trail.state], trail.events
+            trail.state = TRAIL[trail.state][row["event"]]
+            self.count(row["event"], trail, row["detail"])
+        for media, trail in self.trails.items():
+            assert trail.state == (present[media]["state"] if media in present else "deleted"), trail.events
+        assert set(present) == set(self.queued.values())
+        counted = {row.pop("media_type"): {name: n for name, n in row.items() if n} for row in self.rows(LEDGER)}
+        assert counted == self.ledger
+
+    def count(self, event: str, trail: Trail, detail: dict[str, Any] | None) -> None:
+        if event not in ("stored", "deduplicated", "failed", "deleted"):
+            return
+        counts = self.ledger.setdefault(trail.media_type, Counter())
+        if event == "deleted":
+            counts += Counter(deleted_files=1, deleted_bytes=trail.deleted_bytes)
+        elif event == "failed":
+            counts += Counter(failed_files=1)
+        else:
+            assert detail
+            size = self.sizes[UUID(detail["object_id"])]
+            counts += Counter(total_files=1, total_size_bytes=size)
+            if event == "stored":
+                counts += Counter(unique_files=1)
+            else:
+                counts += Counter(deduplicated_files=1, saved_bytes=size)
+        self.ledger[trail.media_type] = counts
+
+    # The end: faults are over.
+
+    def teardown(self) -> None:
+        if not self.checked:  # it has failed
+            return
+        for job in self.jobs:  # whoever has uploaded says so, or sees that it goes
+            while job.stage in ("uploaded", "lost"):
+                self.step(job)
+        for _ in self.rounds():
+            for row in self.call("claim_media_jobs", "good", 10):
+                job = Job(row["id"], "good", row["fencing_token"])
+                while job.stage != "over":
+                    self.step(job)
+                self.holds_together()
+            if not self.rows("select from media_processing_queue where status not in ('failed', 'cancelled')"):
+                break
+        for _ in self.rounds():
+            self.claim_deletions("good", 10)
+            for removal in self.open_removals:
+                self.files.pop(removal.place, None)
+                self.finish_removal(removal)
+            self.holds_together()
+            if not self.rows("select from media_deletion_queue"):
+                break
+        stored = self.rows("select bucket_name, storage_path, content_hash, state from media_objects")
+        assert {row["state"] for row in stored} <= {"stored"}
+        assert self.files == {
+            (row["bucket_name"], row["storage_path"]): row["content_hash"] for row in stored
+        }
+
+    def rounds(self) -> Iterator[None]:
+        """Enough rounds for all there is to do; in each, whatever had to be waited for has come."""
+        for _ in range(30):
+            self.resume_sources()
+            self.run("delete from media_pauses")
+            for poller in ("one", "two", "three", "good"):
+                self.leases_end(poller)
+            self.due_times_come()
+            yield
+        pytest.fail("something waits for ever")
+
+
+@pytest.mark.timeout(7200 if THOROUGH else 120)
+def test_the_queue_keeps_its_promises(database: str) -> None:
+    with psycopg.connect(database, autocommit=True, row_factory=dict_row) as db:
+        db.execute(PREPARE.encode())
+        run_state_machine_as_test(lambda: Queue(db), settings=PROFILE)  # pyright: ignore[reportUnknownMemberType]
