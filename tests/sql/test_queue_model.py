@@ -61,15 +61,15 @@ class Content(NamedTuple):
 
 
 PHOTO, VOICE = Content("photo", "image/jpeg", 1000), Content("voice", "audio/ogg", 500)
-CONTENTS = [
-    PHOTO,
-    VOICE,
-    Content("page", "application/pdf", 3000),
-    Content("huge", "image/jpeg", 52428801),
-    Content("program", "application/x-msdownload", 700),
-]
-COMMON = [PHOTO, PHOTO, VOICE, *CONTENTS]  # so that content is sent again and again
-MEDIA_TYPES = ["image", "image", "document", "audio", "sticker", None]
+PAGE, HUGE = Content("page", "application/pdf", 3000), Content("huge", "image/jpeg", 52428801)
+PROGRAM = Content("program", "application/x-msdownload", 700)
+
+# What is sent, and as what; the same content again and again, and as public as well as private.
+SENT: list[tuple[str | None, Content]] = [
+    ("image", PHOTO), ("image", PHOTO), ("document", PHOTO), ("document", PHOTO), (None, PHOTO),
+    ("audio", VOICE), ("document", VOICE), ("document", PAGE), (None, PAGE),
+    ("sticker", PHOTO), ("image", VOICE), ("image", HUGE), ("document", PROGRAM),
+]  # fmt: skip
 
 # What the webhook says the hash is, and what the media endpoint says: the right one (True), that
 # of other content (False), or nothing.
@@ -117,7 +117,7 @@ SNAPSHOT = "\nunion all\n".join(
 
 PREPARE = """
 update media_settings
-set project_url = 'https://project.supabase.co', lease = '1 hour', max_attempts = 3, refusals_per_hour = 3
+set project_url = 'https://project.supabase.co', lease = '1 hour', max_attempts = 3, refusals_per_hour = 6
 """
 CLEAN = f"""
 begin;
@@ -146,7 +146,6 @@ class Attachment:
     """What the model knows of an attachment that was queued."""
 
     content: Content
-    webhook_hash: str | None
     endpoint_hash: str | None
 
 
@@ -185,9 +184,20 @@ class Trail:
     events: list[str] = field(default_factory=list[str])
 
 
+ATTACHMENTS = st.tuples(
+    st.integers(0, 3), st.sampled_from("abcd"), st.sampled_from(SENT), st.sampled_from(HINTS),
+    st.sampled_from([1, 5]),
+)  # fmt: skip
 POLLERS = st.sampled_from(["one", "two", "three"])
 ANY = st.integers(0, 30)
+MANY = st.lists(ANY, min_size=1, max_size=10)
 LIMITS = st.integers(1, 5)
+OPERATIONS = [
+    "cancel", "cancel", "retry", "retry many", "delete", "delete", "delete many", "delete message",
+    "pause", "resume",
+]  # fmt: skip
+SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
+EVENTS = ["leases end", "due times come", "pauses end", "an hour passes", "rescue", "fold"]
 
 
 class Queue(RuleBasedStateMachine):
@@ -251,33 +261,25 @@ class Queue(RuleBasedStateMachine):
             uuid4().hex, phone_number_id,
         )[0]["id"]  # fmt: skip
 
-    @rule(
-        message=st.integers(0, 3), name=st.sampled_from("ab"), media_type=st.sampled_from(MEDIA_TYPES),
-        content=st.sampled_from(COMMON), hints=st.sampled_from(HINTS), priority=st.sampled_from([1, 5]),
-    )  # fmt: skip
-    def queue(
-        self, message: int, name: str, media_type: str | None, content: Content,
-        hints: tuple[bool | None, bool | None], priority: int,
-    ) -> None:  # fmt: skip
-        other = VOICE if content is PHOTO else PHOTO
-        hashes = {True: content.hash, False: other.hash, None: None}
-        attachment = Attachment(content, hashes[hints[0]], hashes[hints[1]])
-        key = (self.messages[message], name)
-        before = self.snapshot() if key in self.queued else None
-        ((media,),) = (
-            row.values()
-            for row in self.call(
-                "queue_media_processing", *key, media_type, None, None, None, None,
-                attachment.webhook_hash, priority,
+    @rule(attachments=st.lists(ATTACHMENTS, min_size=1, max_size=4))
+    def queue(self, attachments: list[Any]) -> None:
+        for message, name, (media_type, content), hints, priority in attachments:
+            other = VOICE if content is PHOTO else PHOTO
+            hashes = {True: content.hash, False: other.hash, None: None}
+            webhook_hash, endpoint_hash = (hashes[hint] for hint in hints)
+            key = (self.messages[message], name)
+            before = self.snapshot() if key in self.queued else None
+            answer = self.call(
+                "queue_media_processing", *key, media_type, None, None, None, None, webhook_hash, priority
             )
-        )  # fmt: skip
-        if before is None:
-            self.queued[key], self.attachments[media] = media, attachment
-        else:
-            assert media == self.queued[key]
-            assert self.snapshot() == before
-
-    queue_more = queue
+            media = answer[0]["queue_media_processing"]
+            if before is None:
+                self.queued[key] = media
+                self.attachments[media] = Attachment(content, endpoint_hash)
+            else:
+                assert media == self.queued[key]
+                assert self.snapshot() == before
+            self.holds_together()
 
     def media(self, number: int) -> UUID:
         return list(self.queued.values())[number % len(self.queued)]
@@ -286,56 +288,44 @@ class Queue(RuleBasedStateMachine):
         self.queued = {key: media for key, media in self.queued.items() if media not in gone}
 
     @precondition(lambda self: self.queued)
-    @rule(number=ANY)
-    def delete_media(self, number: int) -> None:
+    @rule(number=ANY, operation=st.sampled_from(OPERATIONS))
+    def operate(self, number: int, operation: str) -> None:
         media = self.media(number)
-        assert self.call("delete_media", media) == [{"delete_media": True}]
-        self.forget(media)
-        assert self.call("delete_media", media) == [{"delete_media": False}]
+        state = self.trails[media].state
+        if operation == "cancel":
+            at_work = state in ("pending", "processing", "waiting")
+            assert self.call("cancel_media", media) == [{"cancel_media": at_work}]
+        elif operation == "retry":
+            ended = state in ("failed", "cancelled")
+            assert self.call("retry_media", media) == [{"retry_media": ended}]
+        elif operation == "retry many":
+            self.call("retry_failed_media", None, None, number)
+        elif operation == "pause":
+            self.call("pause_media_source", SCOPES[number % len(SCOPES)])
+        elif operation == "resume":
+            self.resume_sources()
+        elif operation == "delete":
+            assert self.call("delete_media", media) == [{"delete_media": True}]
+            assert self.call("delete_media", media) == [{"delete_media": False}]
+            self.forget(media)
+        elif operation == "delete many":
+            gone = [media, self.media(number + 1), self.media(number + 2)]
+            self.run("delete from media where id = any (%s)", gone)
+            self.forget(*gone)
+        else:
+            message = number % len(self.messages)
+            gone = [found for key, found in self.queued.items() if key[0] == self.messages[message]]
+            self.run("delete from messages where id = %s", self.messages[message])
+            self.forget(*gone)
+            self.messages[message] = self.new_message(str(message % 2))
 
-    @precondition(lambda self: self.queued)
-    @rule(numbers=st.sets(ANY, min_size=2, max_size=4))
-    def delete_many(self, numbers: set[int]) -> None:
-        media = [self.media(number) for number in numbers]
-        self.run("delete from media where id = any (%s)", media)
-        self.forget(*media)
-
-    @rule(message=st.integers(0, 3))
-    def delete_message(self, message: int) -> None:
-        gone = self.messages[message]
-        self.run("delete from messages where id = %s", gone)
-        self.forget(*(media for key, media in self.queued.items() if key[0] == gone))
-        self.messages[message] = self.new_message(str(message % 2))
-
-    @precondition(lambda self: self.queued)
-    @rule(number=ANY)
-    def cancel_media(self, number: int) -> None:
-        media = self.media(number)
-        at_work = self.trails[media].state in ("pending", "processing", "waiting")
-        assert self.call("cancel_media", media) == [{"cancel_media": at_work}]
-
-    @precondition(lambda self: self.queued)
-    @rule(number=ANY)
-    def retry_media(self, number: int) -> None:
-        media = self.media(number)
-        ended = self.trails[media].state in ("failed", "cancelled")
-        assert self.call("retry_media", media) == [{"retry_media": ended}]
-
-    @rule(code=st.sampled_from([None, "hash_mismatch", "type_mismatch"]), at_most=LIMITS)
-    def retry_failed_media(self, code: str | None, at_most: int) -> None:
-        self.call("retry_failed_media", code, None, at_most)
-
-    @rule(scope=st.sampled_from(["storage", "whatsapp:0", "whatsapp:1", "poller:one"]))
-    def pause_source(self, scope: str) -> None:
-        self.call("pause_media_source", scope)
-
-    @rule()
     def resume_sources(self) -> None:
-        for scope in ("storage", "whatsapp:0", "whatsapp:1", "poller:one"):
+        for scope in SCOPES:
             self.call("resume_media_source", scope)
 
     # Pollers.
 
+    @precondition(lambda self: self.queued)
     @rule(poller=POLLERS, limit=LIMITS)
     def claim(self, poller: str, limit: int) -> None:
         held = self.rows(
@@ -352,29 +342,17 @@ class Queue(RuleBasedStateMachine):
         assert not paused & {f"whatsapp:{row['phone_number_id']}" for row in claimed}
         self.jobs += [Job(row["id"], poller, row["fencing_token"]) for row in claimed]
 
-    claim_more = claim
-
     @property
     def open_jobs(self) -> list[Job]:
         return [job for job in self.jobs if job.stage != "over"]
 
     @precondition(lambda self: self.open_jobs)
-    @rule(number=ANY)
-    def work(self, number: int) -> None:
-        """A poller takes the next step of a job."""
-        job = self.open_jobs[number % len(self.open_jobs)]
-        self.step(job)
-
-    work_more = work
-    work_even_more = work
-
-    @precondition(lambda self: self.open_jobs)
-    @rule(number=ANY, steps=st.integers(2, 5))
-    def work_on(self, number: int, steps: int) -> None:
-        job = self.open_jobs[number % len(self.open_jobs)]
-        for _ in range(steps):
-            if job.stage != "over":
-                self.step(job)
+    @rule(numbers=MANY)
+    def work(self, numbers: list[int]) -> None:
+        """Pollers take the next steps of their jobs."""
+        for number in numbers:
+            if self.open_jobs:
+                self.step(self.open_jobs[number % len(self.open_jobs)])
                 self.holds_together()
 
     def step(self, job: Job) -> None:
@@ -425,43 +403,34 @@ class Queue(RuleBasedStateMachine):
             job.stage = "over"
 
     @precondition(lambda self: self.jobs)
-    @rule(number=ANY, what=st.sampled_from(["describe", "begin", "finish", "fail"]))
-    def speak_too_late(self, number: int, what: str) -> None:
-        """A call out of turn, by any poller that ever had the job."""
+    @rule(
+        number=ANY,
+        what=st.sampled_from(["describe", "begin", "other bytes", "finish", "renew", "release"]),
+        received=st.sampled_from([PHOTO, VOICE, PAGE, HUGE]),
+    )
+    def speak_out_of_turn(self, number: int, what: str, received: Content) -> None:
+        """A call by any poller that ever had the job, at any time."""
         job = self.jobs[number % len(self.jobs)]
-        if job.stage in ("uploaded", "lost"):
-            return
-        if what == "describe":
+        holds = bool(self.rows(HOLDS, job.media, job.poller, job.token))
+        if what in ("renew", "release"):
+            self.keep_or_give_back(job, what, holds)
+        elif job.stage in ("uploaded", "lost"):
+            pass  # it has a file to speak of first
+        elif what == "describe":
             self.describe(job)
         elif what == "begin":
             self.begin(job)
-        elif what == "fail" and self.fenced(job, "fail_media_job", *FAILURES[0], "it failed"):
-            job.stage = "over"
-        elif what == "finish" and not self.rows(HOLDS, job.media, job.poller, job.token):
+        elif what == "other bytes":
+            self.begin(job, received)
+        elif not holds:
             self.finish(job)
 
-    @precondition(lambda self: self.open_jobs)
-    @rule(number=ANY, received=st.sampled_from(CONTENTS))
-    def receive_other_bytes(self, number: int, received: Content) -> None:
-        job = self.open_jobs[number % len(self.open_jobs)]
-        if job.stage in ("claimed", "described", "begun"):
-            self.begin(job, received)
-
-    @precondition(lambda self: self.jobs)
-    @rule(numbers=st.sets(ANY, max_size=3), what=st.sampled_from(["renew", "release"]))
-    def keep_or_give_back(self, numbers: set[int], what: str) -> None:
-        poller = self.jobs[0].poller
-        jobs = [self.jobs[number % len(self.jobs)] for number in numbers]
-        held = {
-            job.media
-            for job in jobs
-            if job.poller == poller and self.rows(HOLDS, job.media, job.poller, job.token)
-        }
+    def keep_or_give_back(self, job: Job, what: str, holds: bool) -> None:
         before = self.snapshot()
         function = {"renew": "renew_media_leases", "release": "release_media_jobs"}[what]
-        answer = self.call(function, poller, [job.media for job in jobs], [job.token for job in jobs])
-        assert {media for row in answer for media in row.values()} == held
-        assert held or self.snapshot() == before
+        answer = self.call(function, job.poller, [job.media], [job.token])
+        assert [row[function] for row in answer] == [job.media] * holds
+        assert holds or self.snapshot() == before
 
     @precondition(lambda self: self.open_jobs)
     @rule(number=ANY)
@@ -474,7 +443,6 @@ class Queue(RuleBasedStateMachine):
 
     # Pollers that remove files.
 
-    @rule(poller=POLLERS, limit=LIMITS)
     def claim_deletions(self, poller: str, limit: int) -> None:
         claimed = self.call("claim_media_deletions", poller, limit)
         assert len(claimed) <= limit
@@ -482,22 +450,26 @@ class Queue(RuleBasedStateMachine):
             Removal(row["id"], poller, row["fencing_token"], (row["bucket_name"], row["storage_path"]))
             for row in claimed
         ]
+        self.holds_together()
 
     @property
     def open_removals(self) -> list[Removal]:
         return [removal for removal in self.removals if not removal.over]
 
-    @precondition(lambda self: self.open_removals)
-    @rule(number=ANY)
-    def remove(self, number: int) -> None:
-        removal = self.open_removals[number % len(self.open_removals)]
-        if removal.removed:
-            self.finish_removal(removal)
-        else:
-            self.files.pop(removal.place, None)
-            removal.removed = True
-
-    remove_more = remove
+    @precondition(lambda self: self.removals or self.rows("select from media_deletion_queue"))
+    @rule(poller=POLLERS, limit=LIMITS, numbers=MANY)
+    def remove(self, poller: str, limit: int, numbers: list[int]) -> None:
+        """Pollers claim files and take the next steps of their removals."""
+        self.claim_deletions(poller, limit)
+        for number in numbers:
+            if self.open_removals:
+                removal = self.open_removals[number % len(self.open_removals)]
+                if removal.removed:
+                    self.finish_removal(removal)
+                else:
+                    self.files.pop(removal.place, None)
+                    removal.removed = True
+                self.holds_together()
 
     def finish_removal(self, removal: Removal) -> None:
         removal.over = True
@@ -515,33 +487,33 @@ class Queue(RuleBasedStateMachine):
 
     # Time, and what looks after the rest.
 
-    @rule(poller=POLLERS)
-    def leases_end(self, poller: str) -> None:
+    @rule(event=st.sampled_from(EVENTS), poller=POLLERS)
+    def pass_time(self, event: str, poller: str) -> None:
+        if event == "leases end":
+            self.end_leases(poller)
+        elif event == "due times come":
+            self.make_due()
+        elif event == "pauses end":
+            self.run("update media_pauses set until = now() - interval '1 s'")
+        elif event == "an hour passes":
+            self.run(
+                "update media_sources"
+                " set refused_at = array(select r - interval '1 hour' from unnest(refused_at) r)"
+            )
+        elif event == "rescue":
+            self.call("rescue_media_jobs", 2)
+        else:
+            self.call("fold_media_analytics")
+
+    def end_leases(self, poller: str) -> None:
         for table in ("media_processing_queue", "media_deletion_queue"):
             self.run(
                 f"update {table} set lease_until = now() - interval '1 s' where claimed_by = %s", poller
             )
 
-    @rule()
-    def due_times_come(self) -> None:
+    def make_due(self) -> None:
         for table in ("media_processing_queue", "media_deletion_queue"):
-            self.run(f"update {table} set due_at = now() - interval '1 s'")
-
-    @rule()
-    def pauses_end(self) -> None:
-        self.run("update media_pauses set until = now() - interval '1 s'")
-
-    @rule()
-    def an_hour_passes_since_the_refusals(self) -> None:
-        self.run("update media_sources set refused_at = array(select r - interval '1 h' from unnest(refused_at) r)")
-
-    @rule(limit=LIMITS)
-    def rescue(self, limit: int) -> None:
-        self.call("rescue_media_jobs", limit)
-
-    @rule()
-    def fold(self) -> None:
-        self.call("fold_media_analytics")
+            self.run(f"update {table} set due_at = queued_at - interval '1 hour'")
 
     # What holds after every step.
 
@@ -649,8 +621,8 @@ class Queue(RuleBasedStateMachine):
             self.resume_sources()
             self.run("delete from media_pauses")
             for poller in ("one", "two", "three", "good"):
-                self.leases_end(poller)
-            self.due_times_come()
+                self.end_leases(poller)
+            self.make_due()
             yield
         pytest.fail("something waits for ever")
 
