@@ -92,6 +92,14 @@ class Settings(BaseSettings):
     pgmedia_spool_folder: Path | None = Field(
         default=None, description="Where downloads are held on disk; the system's own by default."
     )
+    pgmedia_check_seconds: float = Field(
+        default=20.0, gt=0, description="How long the check of one file's content may take."
+    )
+    pgmedia_check_memory_bytes: int = Field(
+        default=1_073_741_824,
+        ge=268_435_456,
+        description="Address space that the check of one file's content may use.",
+    )
     pgmedia_timeout_seconds: float = Field(
         default=30.0, gt=0, description="Longest silence of WhatsApp or Storage that is borne."
     )

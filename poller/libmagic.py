@@ -32,3 +32,8 @@ _detector = _load()
 def libmagic_type(content: bytes) -> str:
     """The MIME type that libmagic reads from the bytes of a whole file."""
     return str(_detector.from_buffer(content))
+
+
+def libmagic_type_of_descriptor(descriptor: int) -> str:
+    """As libmagic_type, of an open file."""
+    return str(_detector.from_descriptor(descriptor))

@@ -14,7 +14,7 @@ create table public.media_settings (
     pause_most interval not null default '1 hour' check (pause_most > '0 seconds'),
     refusals_per_hour smallint not null default 20 check (refusals_per_hour between 1 and 10000),
     waiting_recheck interval not null default '15 seconds' check (waiting_recheck > '0 seconds'),
-    object_cache_control text not null default '31536000, immutable'
+    object_cache_control text not null default 'max-age=31536000, immutable'
 );
 insert into public.media_settings default values;
 comment on table public.media_settings is 'The one row of settings that the functions read.';
@@ -28,7 +28,7 @@ comment on column public.media_settings.refusals_per_hour is
 comment on column public.media_settings.waiting_recheck is
     'How often a row that waits for another one checks that the other is still at work.';
 comment on column public.media_settings.object_cache_control is
-    'Cache-Control max-age and directives of stored objects; their content never changes.';
+    'Cache-Control of stored objects, whose content never changes.';
 
 create table public.media_buckets (
     bucket_name text primary key check (bucket_name ~ '^[a-z0-9][a-z0-9_-]*$'),
