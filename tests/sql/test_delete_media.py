@@ -361,6 +361,19 @@ async def test_content_whose_removal_failed_once_is_not_trusted(db: Any) -> None
     assert (await describe(db, media, token, sha256=HASH))["verdict"] == "download"
 
 
+async def test_content_is_not_rescued_for_who_may_not_have_it(db: Any) -> None:
+    await delete(db, await store(db, HASH, media_type="document"))  # a photo
+    media = await queue_media(db, media_type="audio")
+    token = (await claim(db))[media]
+
+    described = await describe(db, media, token, mime_type="audio/mpeg", sha256=HASH)
+
+    assert described["verdict"] == "download"
+    begun = await begin_upload(db, media, token, content_hash=HASH)
+    assert (begun["verdict"], begun["reason"]) == ("rejected", "type_mismatch")
+    assert await db.fetchval("select count(*) from media_deletion_queue") == 1
+
+
 async def test_a_rescue_does_not_take_what_is_being_claimed(connect: Connect, db: Any) -> None:
     one = await connect()
     await delete(db, await store(db, HASH))

@@ -23,7 +23,7 @@ begin
     set version = excluded.version, mode = excluded.mode, in_flight = excluded.in_flight, seen_at = now();
 
     perform public.fold_media_analytics();
-    return (select extract(epoch from s.lease) from public.media_settings s);
+    return (select extract(epoch from s.lease)::double precision from public.media_settings s);
 end;
 $$;
 
