@@ -1,6 +1,11 @@
-"""What must hold in the database after every call, whatever was called: queries that find nothing."""
+"""What holds after every call, whatever was called: queries that must find nothing."""
 
 from __future__ import annotations
+
+import os
+
+THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
+"""Look much longer for what breaks them."""
 
 INVARIANTS = {
     "processed <=> it refers to a stored object, and is not queued": """
@@ -8,30 +13,35 @@ INVARIANTS = {
         from media m
         left join media_objects o on o.id = m.object_id
         left join media_processing_queue q on q.id = m.id
-        where m.processed <> (o.state is not distinct from 'stored') or m.processed <> (q.id is null)
+        where m.processed <> (o.state is not distinct from 'stored')
+            or m.processed <> (q.id is null)
             or m.processed <> (m.processed_at is not null)
     """,
     "a processed attachment says about its file what the object says": """
         select m.id, o.id as object_id
         from media m
         join media_objects o on o.id = m.object_id
-        where (m.content_hash, m.bucket_name, m.storage_path, m.mime_type, m.file_size)
-            is distinct from (o.content_hash, o.bucket_name, o.storage_path, o.mime_type, o.file_size)
+        where (m.content_hash, m.bucket_name, m.storage_path) is distinct from
+                (o.content_hash, o.bucket_name, o.storage_path)
+            or (m.mime_type, m.file_size) is distinct from (o.mime_type, o.file_size)
     """,
     "private <=> stored as private, and then without a public URL": """
         select m.id, m.media_type, o.bucket_name
         from media m
         join media_objects o on o.id = m.object_id
+        cross join media_settings s
         join media_buckets stored on stored.bucket_name = o.bucket_name
         join media_buckets wanted on m.media_type = any (wanted.media_types)
         where o.is_public <> wanted.is_public or stored.is_public <> wanted.is_public
-            or (m.public_url is not null) <> wanted.is_public
+            or (m.public_url is not null) <> (wanted.is_public and s.project_url is not null)
     """,
     "nobody has a format that its media type may not have": """
         select m.id, m.media_type, m.mime_type
         from media m
         where m.processed and not exists (
-            select from media_formats f where f.mime_type = m.mime_type and m.media_type = any (f.arrives_as))
+            select
+            from media_formats f
+            where f.mime_type = m.mime_type and m.media_type = any (f.arrives_as))
     """,
     "failed or cancelled <=> the reason is on the media row": """
         select m.id, q.status, m.failure_code
@@ -58,13 +68,15 @@ INVARIANTS = {
         where o.state = 'deleting' and not exists (
             select
             from media_deletion_queue d
-            where (d.object_id, d.bucket_name, d.storage_path) = (o.id, o.bucket_name, o.storage_path))
+            where d.object_id = o.id
+                and (d.bucket_name, d.storage_path) = (o.bucket_name, o.storage_path))
     """,
     "a file in use is not queued for removal": """
         select d.id, o.id as object_id, o.state
         from media_deletion_queue d
         join media_objects o
-            on o.id = d.object_id or (o.bucket_name, o.storage_path) = (d.bucket_name, d.storage_path)
+            on o.id = d.object_id
+            or (o.bucket_name, o.storage_path) = (d.bucket_name, d.storage_path)
         where o.state <> 'deleting' or d.object_id is distinct from o.id
     """,
     "attempts are within bounds": """
@@ -88,7 +100,9 @@ INVARIANTS = {
         from media_sources s
         cross join media_settings t
         cross join lateral (
-            select count(*) as refusals from unnest(s.refused_at) x (at) where x.at > now() - interval '1 hour') r
+            select count(*) as refusals
+            from unnest(s.refused_at) x (at)
+            where x.at > now() - interval '1 hour') r
         cross join lateral (
             select count(*) as jobs
             from media_processing_queue q
