@@ -26,6 +26,10 @@ OOXML = {
 }
 
 
+class SpoolError(Exception):
+    """The download found no room, in memory or on disk."""
+
+
 class Spool:
     """The bytes of one download, in memory up to `memory_bytes` and in an unnamed file beyond."""
 
@@ -39,7 +43,11 @@ class Spool:
         self.size = 0
 
     def write(self, piece: bytes) -> None:
-        self._file.write(piece)
+        """Add a piece. Raises SpoolError."""
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise SpoolError(f"cannot hold the download: {error.strerror}") from error
         self._hash.update(piece)
         self.size += len(piece)
 

@@ -16,6 +16,8 @@ from poller import __version__
 LEASE_LOST = "MD001"
 LISTEN_SECONDS = 2.0
 """How long a notification may take before LISTEN counts as not working."""
+CLOSE_SECONDS = 2.0
+"""How long connections may take to end what they are at when the pool is closed."""
 
 # What a lost or refused connection looks like; the call may be repeated once the database is back.
 DATABASE_AWAY = (
@@ -133,12 +135,15 @@ class Database:
         return cls(pool, poller)
 
     async def close(self) -> None:
-        self._pool.terminate()
+        """Close the pool; at once if that takes long, as with a database that is away."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except DATABASE_AWAY:
+            self._pool.terminate()
 
     async def claim(self, limit: int) -> list[Job]:
-        rows = await self._rows(
-            "select * from public.claim_media_jobs($1, $2)", self.poller, limit
-        )
+        rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
         return [Job(**row) for row in rows]
 
     async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
@@ -149,9 +154,7 @@ class Database:
         return {row[0] for row in rows}
 
     async def release(self, jobs: Sequence[Job]) -> None:
-        await self._rows(
-            "select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs)
-        )
+        await self._rows("select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs))
 
     async def describe(
         self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
@@ -189,9 +192,7 @@ class Database:
         return FailureVerdict(**row)
 
     async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
-        await self._value(
-            "select public.discard_media_upload($1, $2)", bucket_name, storage_path
-        )
+        await self._value("select public.discard_media_upload($1, $2)", bucket_name, storage_path)
 
     async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
         """Show that this poller is alive; returns the lease in seconds."""

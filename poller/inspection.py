@@ -1,7 +1,7 @@
 """The child process that looks into files: one at a time, within a limit of memory.
 
-It reads a line of JSON on standard input, {"path": …} or {"size": …} followed by so many bytes, and
-answers a line of JSON, {"mime_type": …} or {"error": …}. It ends with its input, so with its parent.
+It reads a line of JSON on standard input, {"path": …} or {"size": …} followed by so many bytes,
+and answers a line of JSON, {"mime_type": …} or {"error": …}. It ends with its input.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from poller.content import detect_bytes, detect_file
 
 
 def limit_memory(most: int) -> None:
-    """No allocation beyond `most` bytes of address space: it fails here, not on the whole machine."""
+    """Allow `most` bytes of address space: what wants more fails here, not the whole machine."""
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 

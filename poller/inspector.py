@@ -1,4 +1,4 @@
-"""Look into files in child processes, so that one that crashes or hangs a parser harms only itself."""
+"""Look into files in child processes: one that crashes or hangs a parser harms only itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from poller.content import Spool
 
-DESCRIPTORS = Path("/proc/self/fd")
+HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").exists()
 
 
 class InspectionError(Exception):
@@ -88,7 +88,7 @@ class Inspector:
 async def _ask(child: asyncio.subprocess.Process, spool: Spool) -> dict[str, Any]:
     assert child.stdin is not None  # noqa: S101
     assert child.stdout is not None  # noqa: S101
-    if spool.in_memory or not DESCRIPTORS.exists():
+    if spool.in_memory or not HAS_DESCRIPTOR_PATHS:
         content = spool.read()
         child.stdin.write(json.dumps({"size": len(content)}).encode() + b"\n")
         child.stdin.write(content)

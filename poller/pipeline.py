@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from poller.content import Spool
+from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, UploadVerdict
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
@@ -62,6 +62,8 @@ class Pipeline:
             return "lease lost"
         except ProviderError as error:
             failure = error.failure
+        except SpoolError as error:
+            failure = Failure("poller", str(error), provider_code="spool_full")
         except InspectionError as error:
             failure = Failure("poller", str(error), provider_code="check_failed")
         except Exception as error:
@@ -79,11 +81,7 @@ class Pipeline:
             return asked.verdict
         watch.lap("describe")
         with Spool(self.spool_memory_bytes, self.spool_folder) as spool:
-            async for piece in self.whatsapp.download(source.url, asked.max_bytes):
-                try:
-                    spool.write(piece)
-                except OSError as error:
-                    raise ProviderError(_spool_failure(error)) from error
+            await self.whatsapp.download(source.url, asked.max_bytes, spool.write)
             watch.lap("download")
             mime_type = await self.inspector.detect(spool)
             watch.lap("check")
@@ -124,10 +122,6 @@ class Pipeline:
             "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text
         )
         return verdict.verdict
-
-
-def _spool_failure(error: OSError) -> Failure:
-    return Failure("poller", f"cannot hold the download: {error.strerror}", provider_code="spool_full")
 
 
 async def persistently(call: Callable[[], Awaitable[Result]]) -> Result:

@@ -50,6 +50,11 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
             connections=min(8, settings.pgmedia_concurrency + 1),
             own_session=own_session,
         )
+        try:
+            await database.heartbeat("poll", 0)  # a missing schema or right is said before any work
+        except BaseException:
+            await database.close()
+            raise
         return database, own_session
 
     return await connect() if drain else await persistently(connect)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -79,8 +79,8 @@ class WhatsApp:
             sha256=_text(body.get("sha256")),
         )
 
-    async def download(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
-        """The bytes behind a URL, in pieces, cut off one byte past `max_bytes`."""
+    async def download(self, url: str, max_bytes: int, write: Callable[[bytes], object]) -> None:
+        """Write the bytes behind a URL in pieces, cut off one byte past `max_bytes`."""
         file_url = self._file_url(url)
         received = 0
         try:
@@ -92,9 +92,9 @@ class WhatsApp:
                 async for piece in response.aiter_raw():
                     received += len(piece)
                     if received > max_bytes:
-                        yield piece[: len(piece) - (received - max_bytes - 1)]
+                        write(piece[: len(piece) - (received - max_bytes - 1)])
                         return
-                    yield piece
+                    write(piece)
         except NETWORK_ERRORS as error:
             raise _network_failure(error) from error
         if announced is not None and int(announced) != received:

@@ -6,18 +6,18 @@ import asyncio
 import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable, Generator
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID, uuid4
 
 import asyncpg
-import pytest
 import psycopg
+import pytest
 
 POLLER = "poller-1"
 

@@ -1,9 +1,9 @@
-"""The content check: real child processes, and doubles that crash and hang where no real file does."""
+"""The content check: real children, and doubles that crash and hang where no real file does."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
@@ -30,7 +30,7 @@ while line := sys.stdin.buffer.readline():
 
 
 @contextmanager
-def spooled(content: bytes, memory_bytes: int = 1_000_000_000) -> Iterator[Spool]:
+def spooled(content: bytes, memory_bytes: int = 1_000_000_000) -> Generator[Spool]:
     with Spool(memory_bytes, None) as spool:
         spool.write(content)
         yield spool
@@ -60,7 +60,8 @@ async def test_a_child_serves_one_file_after_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    ("harm", "words"), [(b"crash", "exit code -6"), (b"hang", "more than"), (b"babble", "exit code")]
+    ("harm", "words"),
+    [(b"crash", "exit code -6"), (b"hang", "more than"), (b"babble", "exit code")],
 )
 async def test_a_lost_child_is_replaced(harm: bytes, words: str) -> None:
     async with doubles(seconds=1 if harm == b"hang" else 30) as inspector:

@@ -65,7 +65,9 @@ async def elsewhere() -> AsyncIterator[Elsewhere]:
 
 
 async def received(api: WhatsApp, url: str, max_bytes: int = 1_000_000) -> bytes:
-    return b"".join([piece async for piece in api.download(url, max_bytes)])
+    pieces: list[bytes] = []
+    await api.download(url, max_bytes, pieces.append)
+    return b"".join(pieces)
 
 
 async def failure_of(awaitable: Any) -> Failure:

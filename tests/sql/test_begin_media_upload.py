@@ -43,7 +43,7 @@ async def test_an_upload_has_a_place_and_its_headers(db: Any) -> None:
     assert begun["storage_path"] == f"{month}/{begun['object_id']}.jpg"
     assert re.fullmatch(r"\d{4}/\d\d/[0-9a-f-]{36}\.jpg", begun["storage_path"])
     assert begun["content_type"] == "image/jpeg"  # canonical, not the alias
-    assert begun["cache_control"] == "31536000, immutable"
+    assert begun["cache_control"] == "max-age=31536000, immutable"
 
 
 async def test_the_month_of_a_path_is_that_of_utc(db: Any) -> None:

@@ -65,6 +65,8 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("whatsapp", "999999", 401, "paused", "whatsapp_token_refused"),  # an unknown code: the status
     ("whatsapp", "NoSuchBucket", 400, "retry", "whatsapp_answer_unexpected"),  # the other's code
     ("storage", "NoSuchBucket", 404, "paused", "bucket_missing"),
+    ("poller", "spool_full", None, "paused", "spool_full"),
+    ("poller", "check_failed", None, "retry", "content_check_failed"),
     ("storage", "InvalidKey", 400, "failed", "storage_path_refused"),
     ("storage", "network", None, "retry", "storage_unreachable"),
     ("storage", None, 401, "paused", "storage_key_refused"),
@@ -182,6 +184,19 @@ async def test_retry_after_is_honoured(
 
     waits = await due_in(db, media)
     assert timedelta(seconds=least) <= waits <= timedelta(seconds=most)
+
+
+@pytest.mark.parametrize("retry_after", [1e9, 1e300, float("inf"), float("-inf"), float("nan")])
+@pytest.mark.parametrize("http_status", [429, 500])
+async def test_an_absurd_retry_after_is_at_most_a_day(
+    db: Any, retry_after: float, http_status: int
+) -> None:
+    media = await queue_media(db)
+    token = (await claim(db))[media]
+
+    found = await fail(db, media, token, http_status=http_status, retry_after=retry_after)
+
+    assert found["due_at"] - await db.fetchval("select now()") <= timedelta(days=1)
 
 
 async def test_the_last_attempt_is_the_last(db: Any) -> None:

@@ -152,6 +152,12 @@ async def test_retry_after_is_honoured(db: Any, files: list[UUID]) -> None:
     assert (await row(db, files[0]))["due_in"] > timedelta(seconds=590)
 
 
+async def test_an_absurd_retry_after_is_at_most_a_day(db: Any, files: list[UUID]) -> None:
+    await fail(db, await claim_deletions(db), retry_after=float("inf"))
+
+    assert (await row(db, files[0]))["due_in"] <= timedelta(days=1)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "seconds"),
     [

@@ -37,18 +37,24 @@ begin
         when 'pause' then
             verdict := 'paused';
             due_at := public.extend_media_pause(
+<<<<<<< HEAD
                 case p_source
                     when 'storage' then 'storage'
                     when 'poller' then 'poller:' || p_poller
                     else v_job.source
                 end,
                 failure_code, v_text, v_rule.pause_for, make_interval(secs => p_retry_after));
+=======
+                case p_source when 'storage' then 'storage' else v_job.source end,
+                failure_code, v_text,
+                greatest(v_rule.pause_for, public.read_retry_after(p_retry_after)));
+>>>>>>> sql-tests
             update public.media_processing_queue q
             set last_error_code = v_rule.failure_code, last_error_text = v_text
             where q.id = p_id;
             perform public.release_media_jobs(p_poller, array[p_id], array[p_token]);
         else
-            verdict := public.retry_media_job(v_job, failure_code, v_text, make_interval(secs => p_retry_after));
+            verdict := public.retry_media_job(v_job, failure_code, v_text, public.read_retry_after(p_retry_after));
             due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
     end case;
     return next;
