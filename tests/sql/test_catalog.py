@@ -38,7 +38,7 @@ async def functions(db: Any) -> dict[str, Any]:
         "select p.proname, p.prosecdef, p.proconfig, p.proacl,"
         " obj_description(p.oid, 'pg_proc') as comment,"
         " format('select %s(%s)', p.oid::regproc, (select string_agg(format('%s::%s',"
-        "     case when p.proisstrict then quote_literal('') else 'null' end, t::regtype),"
+        "     case when p.proisstrict then quote_literal(0) else 'null' end, t::regtype),"
         "     ', ' order by o)"
         "     from unnest(p.proargtypes) with ordinality a (t, o))) as call"
         " from pg_proc p where p.pronamespace = 'public'::regnamespace order by p.proname"
