@@ -19,7 +19,7 @@ LISTEN_SECONDS = 2.0
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
-# What a lost or refused connection looks like; the call may be repeated once the database is back.
+# What passes by itself: a lost or refused connection above all. The call may be repeated.
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
@@ -31,6 +31,8 @@ DATABASE_AWAY = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
 )
 
 

@@ -1,13 +1,7 @@
 """A Postgres, a WhatsApp and a Storage for every test, each its own and all of them real servers.
 
-<<<<<<< HEAD
 Postgres is the embedded one, or with PGMEDIA_TEST_DATABASE_URL the server behind that URL. With
 PGMEDIA_TEST_POSTGRES=docker it is one in a container, with a folder there the programs in it.
-=======
-Postgres is the embedded one, or with PGMEDIA_TEST_DATABASE_URL the server behind that URL, with
-PGMEDIA_TEST_POSTGRES=docker one in a container, with PGMEDIA_TEST_POSTGRES=/folder the programs
-there.
->>>>>>> sql-tests
 """
 
 from __future__ import annotations

@@ -59,6 +59,7 @@ create table public.media_processing_queue (
     due_at timestamptz not null default now(),
     attempts smallint not null default 0 check (attempts >= 0),
     max_attempts smallint not null check (max_attempts > 0),
+    pauses smallint not null default 0,
     fencing_token integer not null default 0,
     claimed_by text,
     lease_until timestamptz,
@@ -94,6 +95,8 @@ comment on column public.media_processing_queue.due_at is
     'pending: do not start before this. waiting: look again at the leader after this.';
 comment on column public.media_processing_queue.attempts is
     'Attempts spent. A claim spends one; a release, a pause and a join give it back.';
+comment on column public.media_processing_queue.pauses is
+    'Pauses that began with this row while its source worked for others. At max_attempts it is the row that is at fault.';
 comment on column public.media_processing_queue.fencing_token is
     'Grows with every claim and never falls. A write that brings an older one changes nothing.';
 comment on column public.media_processing_queue.waiting_for is

@@ -7,6 +7,22 @@ import os
 THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
 """Look much longer for what breaks them."""
 
+TABLES = [
+    "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
+    "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
+]  # fmt: skip
+"""What the queue writes to."""
+
+EMPTY = f"""
+begin;
+alter table media disable trigger refuse_media_truncate;
+alter table media_audit_log disable trigger refuse_audit_change;
+truncate {", ".join(TABLES)};
+alter table media_audit_log enable trigger refuse_audit_change;
+alter table media enable trigger refuse_media_truncate;
+commit
+"""
+
 INVARIANTS = {
     "processed <=> it refers to a stored object, and is not queued": """
         select m.id, m.processed, o.state, q.status

@@ -30,7 +30,7 @@ from hypothesis.stateful import (
 from psycopg.rows import dict_row
 
 from tests.helpers import sha256
-from tests.sql.queue_invariants import THOROUGH, VIOLATIONS
+from tests.sql.queue_invariants import EMPTY, TABLES, THOROUGH, VIOLATIONS
 
 PROFILE = settings(
     max_examples=600 if THOROUGH else 50,
@@ -114,10 +114,6 @@ TRAIL = {
 for _state in TRAIL.keys() - {"", "deleted"}:
     TRAIL[_state]["deleted"] = "deleted"
 
-TABLES = [
-    "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
-    "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
-]  # fmt: skip
 SNAPSHOT = "\nunion all\n".join(
     f"select '{table}' as name, array_agg(t::text order by t::text) as lines from {table} t"
     for table in TABLES
@@ -130,13 +126,6 @@ set
     lease = '1 hour',
     max_attempts = 3,
     refusals_per_hour = 6
-"""
-CLEAN = f"""
-begin;
-alter table media_audit_log disable trigger user;
-truncate {", ".join(TABLES)};
-alter table media_audit_log enable trigger user;
-commit
 """
 
 HOLDS = """
@@ -274,7 +263,7 @@ class Queue(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 2**32 - 1), calls=st.sampled_from([0, 200, 200]))
     def start(self, seed: int, calls: int) -> None:
-        self.db.execute(CLEAN.encode())
+        self.db.execute(EMPTY.encode())
         self.messages = [self.new_message(str(number % 2)) for number in range(4)]
         self.call_by_chance(random.Random(seed), calls)  # noqa: S311
 

@@ -35,18 +35,10 @@ from tests.helpers import (
     status,
     store,
 )
-from tests.sql.queue_invariants import THOROUGH, VIOLATIONS
+from tests.sql.queue_invariants import EMPTY, THOROUGH, VIOLATIONS
 
 FLYING, STORED, LEAVING = (sha256(name) for name in (b"in flight", b"stored", b"to be removed"))
 MESSAGE = "delete from messages where id = (select message_id from media where id = $1)"
-CLEAN = """
-begin;
-alter table media_audit_log disable trigger user;
-truncate messages, media, media_processing_queue, media_objects, media_deletion_queue,
-    media_audit_log, media_analytics, media_analytics_deltas, media_pauses, media_sources;
-alter table media_audit_log enable trigger user;
-commit
-"""
 
 
 @dataclass
@@ -63,7 +55,7 @@ class Scene:
 
 
 async def set_scene(db: Any, lease_over: bool) -> Scene:
-    await db.execute(CLEAN)
+    await db.execute(EMPTY)
     stored = await store(db, STORED)
     leaving = await store(db, LEAVING)
     await db.execute("select delete_media($1)", leaving)

@@ -19,9 +19,9 @@ begin
         raise exception 'unknown source %', coalesce(quote_literal(pause_media_source.scope), 'null')
             using errcode = 'MD017', hint = 'Use storage, whatsapp:<phone number id> or poller:<name>.';
     end if;
-    return public.extend_media_pause(
+    return (public.extend_media_pause(
         pause_media_source.scope, pause_media_source.reason, 'by an operator',
-        pause_media_source.pause_for, pause_media_source.pause_for);
+        pause_media_source.pause_for, pause_media_source.pause_for)).until;
 end;
 $$;
 

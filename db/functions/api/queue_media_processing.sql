@@ -44,24 +44,26 @@ begin
     end if;
     v_type := coalesce(v_type, (select f.media_type from public.find_media_format(queue_media_processing.mime_type) f));
 
-    insert into public.media (
-        id, message_id, whatsapp_media_id, media_type, mime_type, file_name, caption, file_size, whatsapp_sha256
-    )
-    values (
-        gen_random_uuid(), queue_media_processing.message_id, queue_media_processing.whatsapp_media_id, v_type,
-        public.normalize_mime_type(queue_media_processing.mime_type), queue_media_processing.file_name,
-        queue_media_processing.caption, queue_media_processing.file_size, v_hash
-    )
-    on conflict (message_id, whatsapp_media_id) do nothing
-    returning id into v_id;
-    if not found then
-        return (
-            select m.id
-            from public.media m
-            where m.message_id = queue_media_processing.message_id
-                and m.whatsapp_media_id = queue_media_processing.whatsapp_media_id
-        );
-    end if;
+    loop
+        insert into public.media (
+            id, message_id, whatsapp_media_id, media_type, mime_type, file_name, caption, file_size, whatsapp_sha256
+        )
+        values (
+            gen_random_uuid(), queue_media_processing.message_id, queue_media_processing.whatsapp_media_id, v_type,
+            public.normalize_mime_type(queue_media_processing.mime_type), queue_media_processing.file_name,
+            queue_media_processing.caption, queue_media_processing.file_size, v_hash
+        )
+        on conflict (message_id, whatsapp_media_id) do nothing
+        returning id into v_id;
+        exit when found;
+        select m.id into v_id
+        from public.media m
+        where m.message_id = queue_media_processing.message_id
+            and m.whatsapp_media_id = queue_media_processing.whatsapp_media_id;
+        if found then
+            return v_id;
+        end if; -- deleted meanwhile: it is new again
+    end loop;
     perform public.log_media_event(v_id, 'queued');
 
     if v_hash is not null and v_type is not null then

@@ -13,6 +13,12 @@ declare
 begin
     delete from public.media_pauses p where p.scope = resume_media_source.scope;
     v_found := found;
+    update public.media_processing_queue q
+    set due_at = now()
+    where q.status = 'pending'
+        and q.due_at > now()
+        and resume_media_source.scope in ('storage', q.source)
+        and q.last_error_code in (select r.failure_code from public.media_failure_rules r where r.action = 'pause');
     update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
     perform public.wake_media_pollers();
     return v_found;

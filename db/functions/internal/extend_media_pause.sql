@@ -10,7 +10,7 @@ create or replace function public.extend_media_pause(
     p_for interval,
     p_retry_after interval default null
 )
-returns timestamptz
+returns public.media_pauses
 language sql
 volatile
 set search_path = ''
@@ -27,8 +27,8 @@ as $$
             p_for, least(
                 (select s.pause_most from public.media_settings s),
                 p_for * power(2, least(p.strikes, 20)))) end)
-    returning until;
+    returning p.*;
 $$;
 
 comment on function public.extend_media_pause is
-    'Pause a source (storage, whatsapp:<phone number id> or poller:<name>) for p_for, doubled for every pause in a row up to media_settings.pause_most, and at least for p_retry_after; returns the end of the pause.';
+    'Pause a source (storage, whatsapp:<phone number id> or poller:<name>) for p_for, doubled for every pause in a row up to media_settings.pause_most, and at least for p_retry_after; returns the pause.';

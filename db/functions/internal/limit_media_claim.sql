@@ -27,7 +27,7 @@ begin
             return least(p_limit, 1);
         end if;
     end loop;
-    return p_limit;
+    return coalesce(p_limit, 0);
 end;
 $$;
 

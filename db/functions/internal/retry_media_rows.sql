@@ -16,7 +16,7 @@ begin
     for key share; -- before the queue rows, as a deletion does, which so waits instead of deadlocking
     with retried as (
         update public.media_processing_queue q
-        set status = 'pending', attempts = 0, due_at = now(), last_error_code = null, last_error_text = null
+        set status = 'pending', attempts = 0, pauses = 0, due_at = now(), last_error_code = null, last_error_text = null
         where q.id = any (p_ids) and q.status in ('failed', 'cancelled')
         returning q.id
     ),

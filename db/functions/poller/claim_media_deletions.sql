@@ -27,7 +27,7 @@ begin
             and d.due_at <= now()
             and not exists (select from public.media_pauses p where p.until > now() and p.scope = 'storage')
         order by d.due_at, d.id
-        limit p_limit
+        limit coalesce(p_limit, 0)
         for update skip locked
     );
     with kept as (

@@ -51,7 +51,7 @@ begin
         update public.media_processing_queue q
         set
             status = 'processing',
-            attempts = q.attempts + 1,
+            attempts = least(q.attempts + 1, q.max_attempts),
             fencing_token = q.fencing_token + 1,
             claimed_by = p_poller,
             lease_until = clock_timestamp() + s.lease
