@@ -10,6 +10,10 @@ set search_path = ''
 as $$
 #variable_conflict use_column
 begin
+    perform
+    from public.media m
+    where m.id = cancel_media.id
+    for key share; -- before the queue row, as a deletion does, which so waits instead of deadlocking
     update public.media_processing_queue q
     set
         status = 'cancelled',

@@ -20,6 +20,7 @@ as $$
             and (retry_failed_media.since is null or m.failed_at >= retry_failed_media.since)
         order by m.failed_at, q.id
         limit retry_failed_media.at_most
+        for key share of m skip locked
         for update of q skip locked
     ));
 $$;

@@ -9,6 +9,11 @@ as $$
 declare
     v_count integer;
 begin
+    perform
+    from public.media m
+    where m.id = any (p_ids)
+    order by m.id
+    for key share; -- before the queue rows, as a deletion does, which so waits instead of deadlocking
     with retried as (
         update public.media_processing_queue q
         set status = 'pending', attempts = 0, pauses = 0, due_at = now(), last_error_code = null, last_error_text = null
