@@ -21,6 +21,7 @@ create table public.media_objects (
     stored_at timestamptz,
     constraint media_objects_path_key unique (bucket_name, storage_path),
     check ((state = 'uploading') = (leader_id is not null)),
+    check ((bucket_name is null) = (storage_path is null)),
     check (state = 'uploading' or num_nulls(
         file_size, stored_hash, stored_size, mime_type, bucket_name, storage_path, stored_at) = 0)
 );
@@ -63,7 +64,7 @@ create table public.media_processing_queue (
     fencing_token integer not null default 0,
     claimed_by text,
     lease_until timestamptz,
-    content_hash text,
+    content_hash text check (content_hash ~ '^[0-9a-f]{64}$'),
     waiting_for uuid,
     last_error_code text,
     last_error_text text,
@@ -72,7 +73,10 @@ create table public.media_processing_queue (
     check ((status = 'processing') = (claimed_by is not null)),
     check ((status = 'processing') = (lease_until is not null)),
     check ((status = 'waiting') = (waiting_for is not null)),
-    check (waiting_for <> id)
+    check (waiting_for <> id),
+    check (status <> 'waiting' or content_hash is not null),
+    check (status <> 'processing' or attempts > 0),
+    check (status not in ('failed', 'cancelled') or last_error_code is not null)
 ) with (
     fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
     autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0
@@ -125,7 +129,7 @@ create index media_deletion_queue_due_idx on public.media_deletion_queue (due_at
     where status = 'pending';
 create index media_deletion_queue_claimed_idx on public.media_deletion_queue (claimed_by)
     where status = 'processing';
-create index media_deletion_queue_object_idx on public.media_deletion_queue (object_id)
+create unique index media_deletion_queue_object_key on public.media_deletion_queue (object_id)
     where object_id is not null;
 comment on table public.media_deletion_queue is
     'Files to remove from storage. Never given up: a file nobody removes is a leak.';

@@ -191,7 +191,7 @@ ATTACHMENTS = st.tuples(
     st.integers(0, 3), st.sampled_from("abcd"), st.sampled_from(SENT), st.sampled_from(HINTS),
     st.sampled_from([1, 5]),
 )  # fmt: skip
-POLLERS = st.sampled_from(["one", "two", "three"])
+POLLERS = st.sampled_from(["one", "two"])
 ANY = st.integers(0, 30)
 MANY = st.lists(ANY, min_size=3, max_size=12)
 LIMITS = st.integers(1, 5)
@@ -201,9 +201,9 @@ OPERATIONS = [
 ]  # fmt: skip
 SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
 INTERRUPTIONS = ["lease ends", "lease ends", "cancel", "delete", "crash"]
-OUT_OF_TURN = ["describe", "begin", "other bytes", "finish", "renew", "release"]
+OUT_OF_TURN = ["describe", "begin", "begin", "other bytes", "finish", "renew", "release"]
 EVENTS = ["an hour passes", "an hour passes", "an hour passes", "due times come", "rescue", "fold"]
-OFTEN = {"queue": 3, "claim": 2, "work": 9, "trouble": 2, "happen": 2, "remove": 2}
+OFTEN = {"queue": 3, "claim": 2, "work": 9, "trouble": 4, "happen": 2, "remove": 2}
 TROUBLES = [*FAILURES, *INTERRUPTIONS, *OUT_OF_TURN]
 
 
@@ -564,7 +564,7 @@ class Queue(RuleBasedStateMachine):
             return chance.randrange(1000)
 
         for name in chance.choices(list(OFTEN), weights=list(OFTEN.values()), k=calls):
-            poller, limit = chance.choice(["one", "two", "three"]), chance.randint(1, 5)
+            poller, limit = chance.choice(["one", "two"]), chance.randint(1, 5)
             arguments: dict[str, Any] = {
                 "queue": {"attachments": [(
                     chance.randrange(4), chance.choice("abcd"), chance.choice(SENT),
@@ -707,7 +707,7 @@ class Queue(RuleBasedStateMachine):
         for _ in range(30):
             self.resume_sources()
             self.run("delete from media_pauses")
-            for poller in ("one", "two", "three", "good"):
+            for poller in ("one", "two", "good"):
                 self.end_leases(poller)
             self.make_due()
             yield

@@ -48,6 +48,7 @@ class Scene:
     leader: UUID  # its file is uploaded, and not yet recorded
     waiting: UUID  # for the leader
     second: UUID  # claimed; nothing is known of its content yet
+    pending: UUID  # not claimed yet
     dead: UUID  # a dead letter of the content in flight
     stored: UUID  # the only one of its content
     object_id: UUID  # the leader's reservation
@@ -66,10 +67,11 @@ async def set_scene(db: Any, lease_over: bool) -> Scene:
     waiting = await queue_media(db, sha256=FLYING)
     second = await queue_media(db)
     tokens = await claim(db)
+    pending = await queue_media(db)
     begun = await begin_upload(db, leader, tokens[leader], content_hash=FLYING)
     if lease_over:
         await expire_lease(db, leader)
-    return Scene(leader, waiting, second, dead, stored, begun["object_id"], tokens)
+    return Scene(leader, waiting, second, pending, dead, stored, begun["object_id"], tokens)
 
 
 Call = Callable[[Any, Scene], Coroutine[Any, Any, Any]]
@@ -116,6 +118,7 @@ CALLS: dict[str, Call] = {
     "queue in flight": lambda db, _: queue_media(db, sha256=FLYING),
     "queue stored": lambda db, _: queue_media(db, sha256=STORED),
     "cancel the leader": calling("select cancel_media($1)", "leader"),
+    "cancel who is pending": calling("select cancel_media($1)", "pending"),
     "cancel who waits": calling("select cancel_media($1)", "waiting"),
     "retry": calling("select retry_media($1)", "dead"),
     "delete the leader": calling("select delete_media($1)", "leader"),
@@ -517,3 +520,22 @@ async def test_two_that_free_the_same_rows_do_not_wait_and_name_one_leader(
     rows = [await queue_row(db, media) for media in waiting]
     assert [row["status"] for row in rows] == ["pending", "waiting", "waiting"]
     assert {row["waiting_for"] for row in rows[1:]} == {waiting[0]}
+
+
+async def test_two_claims_at_once_stay_within_the_limit_of_a_number(
+    connect: Connect, db: Any
+) -> None:
+    one, two = await connect(), await connect()
+    await db.execute("update media_settings set refusals_per_hour = 3")
+    for _ in range(5):
+        await queue_media(db)
+    await claim(db, 0)  # the number is known
+    transaction = one.transaction()
+    await transaction.start()
+    assert len(await claim(one, 2, "one")) == 2
+    claiming = asyncio.create_task(claim(two, 5, "two"))
+    await settled(db, two, claiming)
+    await transaction.commit()
+
+    assert len(await claiming) == 1
+    assert await violations(db) == []
