@@ -327,7 +327,7 @@ async def test_a_server_that_trickles(
     started = time.monotonic()
 
     failure = await failure_of(
-        received(impatient, url, 5000) if route == "download" else impatient.describe("1", None)
+        received(impatient, url, 50_000) if route == "download" else impatient.describe("1", None)
     )
 
     assert failure.provider_code == "network"
