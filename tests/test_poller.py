@@ -120,6 +120,7 @@ async def test_a_number_is_never_refused_more_than_its_limit(
     await eventually(lambda: db.fetchval("select count(*) from media_pauses") or False)
 
     for _ in range(12):  # pauses end, probes fail
+        await eventually(lambda: idle(db))
         before = whatsapp.refused
         await db.execute("update media_pauses set until = now() where reason <> $1", SPENT)
         await db.execute(
@@ -132,12 +133,15 @@ async def test_a_number_is_never_refused_more_than_its_limit(
     assert await db.fetchval("select max(attempts) from media_processing_queue") == 0
 
 
-async def probed(db: Any, whatsapp: WhatsAppApi, before: int) -> bool:
-    idle = await db.fetchval(
+async def idle(db: Any) -> bool:
+    return await db.fetchval(
         "select count(*) = 0 from media_processing_queue where status = 'processing'"
     )
+
+
+async def probed(db: Any, whatsapp: WhatsAppApi, before: int) -> bool:
     spent = await db.fetchval("select exists (select from media_pauses where reason = $1)", SPENT)
-    return idle and (spent or whatsapp.refused > before)
+    return await idle(db) and (spent or whatsapp.refused > before)
 
 
 async def test_the_poller_is_woken_by_notify(

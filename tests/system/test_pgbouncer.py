@@ -6,9 +6,8 @@ Needs Debian's pgbouncer; run by .ci/run, not by `make test`.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -23,12 +22,18 @@ from tests.conftest import POLLER_PASSWORD, POLLER_USER, StartPoller
 from tests.helpers import eventually, queue_media
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder that another user may enter."""
+    with tempfile.TemporaryDirectory(prefix="pgmedia-pgbouncer-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.fixture(params=["transaction", "session"])
-async def pooled(request: pytest.FixtureRequest, database: str) -> AsyncIterator[Any]:
+async def pooled(request: pytest.FixtureRequest, database: str, folder: Path) -> AsyncIterator[Any]:
     """DSN of the test's database through a pgbouncer, and the mode of that."""
     server, port = urlsplit(database), free_port()
-    folder = Path(tempfile.mkdtemp(prefix="pgmedia-pgbouncer-"))
-    folder.chmod(0o755)
     users = folder / "users.txt"
     users.write_text(f'"{POLLER_USER}" "{POLLER_PASSWORD}"\n"{server.username}" ""\n')
     settings = folder / "pgbouncer.ini"
@@ -54,7 +59,6 @@ default_pool_size = 20
     yield request.param, dsn
     process.terminate()
     await process.wait()
-    shutil.rmtree(folder)
 
 
 async def answers(port: int) -> bool:
