@@ -41,6 +41,7 @@ class Job:
     attempt: int
     whatsapp_media_id: str
     phone_number_id: str | None
+    source_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
