@@ -28,6 +28,22 @@ DATABASE_AWAY = (
 )
 
 
+# What Postgres says of a text that is not JSON, not even text, or nested deeper than it reads.
+NOT_JSON = (
+    asyncpg.InvalidTextRepresentationError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.StatementTooComplexError,
+)
+
+
+class DatabaseError(Exception):
+    """A call was not carried out and may be repeated: the database is away, or was at fault."""
+
+
+class NotJsonError(Exception):
+    """The body of a webhook call is not JSON."""
+
+
 class LeaseLostError(Exception):
     """Another poller has taken the job over, or it is done: drop the result."""
 
@@ -111,11 +127,16 @@ class Database:
         self.poller = poller
 
     @classmethod
-    async def connect(cls, dsn: str, poller: str, connections: int = 8) -> Self:
-        """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login."""
+    async def connect(
+        cls, dsn: str, poller: str, connections: int = 8, *, connect_now: bool = True
+    ) -> Self:
+        """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login.
+
+        Without `connect_now` nothing is raised here: the first calls connect.
+        """
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=int(connect_now),
             max_size=connections,
             timeout=10,
             command_timeout=60,
@@ -219,6 +240,22 @@ class Database:
             self.poller, *_keys(deletions), failure.provider_code, failure.http_status,
             failure.retry_after, failure.text,
         )  # fmt: skip
+
+    async def receive_webhook(self, body: bytes) -> str:
+        """Store a webhook call; returns the summary, as JSON. Raises NotJsonError, DatabaseError.
+
+        Postgres alone decides what is JSON, so a body is parsed once.
+        """
+        try:
+            try:
+                return await self._pool.fetchval(
+                    "select public.receive_whatsapp_webhook($1)", body.decode()
+                )
+            except (*NOT_JSON, UnicodeDecodeError) as error:
+                await self._pool.execute("select public.count_webhook_refusal('not_json')")
+                raise NotJsonError(str(error)) from None
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            raise DatabaseError(f"{type(error).__name__}: {error}") from error
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
