@@ -9,8 +9,8 @@ drop function if exists public.claim_media_jobs(text, integer);
 
 do $$
 begin
-    if obj_description(to_regtype('public."text/plain"'), 'pg_type') like 'pgmedia:%' then
-        drop domain public."text/plain";
+    if obj_description(to_regtype('public."*/*"'), 'pg_type') like 'pgmedia:%' then
+        drop domain public."*/*";
     end if;
 end $$;
 

@@ -85,13 +85,17 @@ begin
     end loop;
 end $$;
 
--- PostgREST answers with a function's result as it is, not as JSON, when its type is named after the
--- content type. A project may have the domain already; the comment marks ours for the rollback.
+-- PostgREST sends the result of a function as it is, whatever the client accepts, when its type is the
+-- domain named so (a domain "text/plain" would do so only for clients that ask for just that). A
+-- project may have it already; the comment marks ours for the rollback.
 do $$
 begin
-    if to_regtype('public."text/plain"') is null then
-        create domain public."text/plain" as text;
-        comment on domain public."text/plain" is 'pgmedia: what PostgREST answers as plain text.';
+    if to_regtype('public."*/*"') is null then
+        create domain public."*/*" as bytea;
+        comment on domain public."*/*" is 'pgmedia: a result that PostgREST sends as it is.';
+    elsif (select t.typbasetype from pg_catalog.pg_type t where t.oid = to_regtype('public."*/*"')) <> 'bytea'::regtype then
+        raise exception 'cannot install pgmedia: the domain public."*/*" is not one of bytea'
+            using errcode = 'MD030', hint = 'Rename it, then migrate again.';
     end if;
 end $$;
 

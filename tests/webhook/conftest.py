@@ -48,10 +48,14 @@ class Meta:
         return await self.http.post(self.url, content=body, headers=raw)
 
     async def verify(
-        self, token: str = VERIFY_TOKEN, mode: str = "subscribe", challenge: str = "1158201444"
+        self,
+        token: str = VERIFY_TOKEN,
+        mode: str = "subscribe",
+        challenge: str = "1158201444",
+        accept: str = "*/*",
     ) -> httpx.Response:
         parameters = {"hub.mode": mode, "hub.challenge": challenge, "hub.verify_token": token}
-        return await self.http.get(self.url, params=parameters)
+        return await self.http.get(self.url, params=parameters, headers={"Accept": accept})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 -- Meta verifies the address: what PostgREST calls for GET /rpc/whatsapp_webhook?hub.mode=subscribe…
 --
 -- Closed until open_whatsapp_webhook grants it to anon. PostgREST takes what comes after the last dot
--- as the argument's name, and answers the domain text/plain as plain text.
+-- as the argument's name, and sends the domain "*/*" as it is, with the content type set here.
 
 create or replace function public.whatsapp_webhook(mode text, challenge text, verify_token text)
-returns public."text/plain"
+returns public."*/*"
 language plpgsql
-stable
+volatile
 security definer -- anon does not read the token
 set search_path = ''
 as $$
@@ -18,7 +18,8 @@ begin
         raise exception 'the verify token is not ours'
             using errcode = 'PT403', hint = 'It is the one that set_whatsapp_secrets was given.';
     end if;
-    return whatsapp_webhook.challenge::public."text/plain";
+    perform set_config('response.headers', '[{"Content-Type": "text/plain; charset=utf-8"}]', true);
+    return convert_to(whatsapp_webhook.challenge, 'UTF8')::public."*/*";
 end;
 $$;
 

@@ -1,10 +1,11 @@
 -- The door for Meta without any Python: what PostgREST calls for a POST to /rpc/whatsapp_webhook.
 --
 -- Closed until open_whatsapp_webhook grants it to anon. The one unnamed json argument is the body to
--- the byte, so the signature can be checked, and nothing is done before it has been.
+-- the byte, so the signature can be checked, and nothing is done before it has been. It returns the
+-- domain "*/*" because its namesake does: PostgREST 12 mixes up overloads that differ in that.
 
 create or replace function public.whatsapp_webhook(json)
-returns json
+returns public."*/*"
 language plpgsql
 volatile
 security definer -- anon reads neither the secret nor any other table
@@ -19,9 +20,10 @@ begin
         raise exception 'the signature does not fit the body'
             using errcode = 'PT403', hint = 'The header X-Hub-Signature-256 is made with the app secret of the Meta app.';
     end if;
-    return public.receive_whatsapp_webhook($1);
+    perform set_config('response.headers', '[{"Content-Type": "application/json; charset=utf-8"}]', true);
+    return convert_to(public.receive_whatsapp_webhook($1)::text, 'UTF8')::public."*/*";
 end;
 $$;
 
 comment on function public.whatsapp_webhook(json) is
-    'A webhook call through PostgREST: checks the signature in request.headers, then answers as receive_whatsapp_webhook does. Error: PT403 (HTTP 403) bad signature.';
+    'A webhook call through PostgREST: checks the signature in request.headers, then answers as receive_whatsapp_webhook does, as JSON in UTF-8. Error: PT403 (HTTP 403) bad signature.';
