@@ -26,11 +26,15 @@ log = logging.getLogger(__name__)
 PATH = "/webhook"
 MAX_BODY_BYTES = 3 * 1024 * 1024
 """As much as Meta sends in one call."""
+MOST_DRAINED_BYTES = 4 * MAX_BODY_BYTES
+"""A body that is too large is read on up to here: a sender that still writes hears no answer."""
 BODY_SECONDS = 20.0
 """How long a body may take to come in."""
 RETRY_AFTER_SECONDS = 5
 HANG_UP = {"Connection": "close"}
 """Else the rest of a body that is not wanted would be read to its end."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection, so that none sends a call into one we just closed."""
 DATABASE_CONNECTIONS = 8
 MOST_CONNECTIONS = 256
 """Clients at once; those beyond are answered 503. It bounds the memory that bodies take."""
@@ -90,15 +94,17 @@ class Door:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, given up as soon as it is known to be too large. Raises TooLargeError."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
-        raise TooLargeError
+    """The body. Raises TooLargeError, and holds no more than MAX_BODY_BYTES at any time."""
     body = bytearray()
+    received = 0
     async for piece in request.stream():
-        body += piece
-        if len(body) > MAX_BODY_BYTES:
-            raise TooLargeError
+        received += len(piece)
+        if received <= MAX_BODY_BYTES:
+            body += piece
+        elif received > MOST_DRAINED_BYTES:
+            break
+    if received > MAX_BODY_BYTES:
+        raise TooLargeError
     return bytes(body)
 
 
@@ -142,6 +148,7 @@ async def serve(settings: Settings) -> None:
             server_header=False,
             ws="none",
             limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=round(settings.pgmedia_grace_seconds),
         )
     )

@@ -2,7 +2,7 @@
 --
 -- The types are those that have a bucket; `voice` is audio. A media message with errors and without a
 -- media object is one that WhatsApp lost (131052 and its like): its id is made of the error's code, so
--- that a repeat finds it again.
+-- that a repeat finds it again. In plpgsql, which keeps the plan: planning would cost more than running.
 
 create or replace function public.list_webhook_media(p_messages jsonb)
 returns table (
@@ -15,10 +15,13 @@ returns table (
     failure_text text,
     problem text
 )
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+    return query
     with kinds (key, media_type) as (
         select t, t from public.media_buckets b cross join unnest(b.media_types) t
         union
@@ -57,6 +60,7 @@ as $$
     ) e
     where (s.media_type is not null or e.code in ('131052', '131053'))
         and not exists (select from kinds k where s.raw #> array[k.key, 'id'] is not null);
+end;
 $$;
 
 comment on function public.list_webhook_media is

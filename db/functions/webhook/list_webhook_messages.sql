@@ -1,7 +1,8 @@
 -- Every message of every entry and change: received, echoed from the business's own phone, or history.
 --
 -- jsonpath in lax mode takes an object where a list is expected, and finds nothing where the shape is
--- another, so nothing here raises. `problem` is set when a message cannot be used at all.
+-- another, so nothing here raises. `problem` is set when a message cannot be used at all. In plpgsql,
+-- which keeps the plan: planning would cost more than running.
 
 create or replace function public.list_webhook_messages(p_payload jsonb)
 returns table (
@@ -15,10 +16,13 @@ returns table (
     raw jsonb,
     problem text
 )
-language sql
+language plpgsql
 immutable
 set search_path = ''
 as $$
+#variable_conflict use_column
+begin
+    return query
     with changes as (
         select c.value, c.value #>> '{metadata,phone_number_id}' as phone_number_id,
             case when jsonb_array_length(jsonb_path_query_array(c.value, 'lax $.contacts[*]')) = 1 then
@@ -58,6 +62,7 @@ as $$
             when length(f.raw ->> 'id') > 500 then 'message_id_too_long'
         end
     from found f;
+end;
 $$;
 
 comment on function public.list_webhook_messages is

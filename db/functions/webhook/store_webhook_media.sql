@@ -15,6 +15,12 @@ declare
     v_found jsonb;
     v_lost jsonb;
 begin
+    queued := 0;
+    failed := 0;
+    problems := '{}';
+    if p_messages is null then
+        return;
+    end if;
     select
         jsonb_agg(jsonb_build_object(
             'message_id', m.message_id,
@@ -38,8 +44,12 @@ begin
     into v_found, v_lost, problems
     from public.list_webhook_media(p_messages) m;
 
-    queued := (select count(*)::integer from public.queue_media_batch(v_found));
-    failed := coalesce(public.fail_webhook_media(v_lost), 0);
+    if v_found is not null then
+        queued := (select count(*)::integer from public.queue_media_batch(v_found));
+    end if;
+    if v_lost is not null then
+        failed := public.fail_webhook_media(v_lost);
+    end if;
 end;
 $$;
 

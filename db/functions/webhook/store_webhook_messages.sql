@@ -16,7 +16,11 @@ as $$
 declare
     v_one record;
 begin
+    added := 0;
     problems := '{}';
+    if p_messages is null then
+        return;
+    end if;
     added := public.insert_webhook_messages(p_messages);
 exception when others then
     if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58', 'XX') then
