@@ -34,7 +34,7 @@ RETRY_AFTER_SECONDS = 5
 HANG_UP = {"Connection": "close"}
 """Else the rest of a body that is not wanted would be read to its end."""
 KEEP_ALIVE_SECONDS = 75
-"""Longer than proxies keep an idle connection, so that none sends a call into one we just closed."""
+"""Longer than proxies keep an idle connection: none sends a call into one that just closed."""
 DATABASE_CONNECTIONS = 8
 MOST_CONNECTIONS = 256
 """Clients at once; those beyond are answered 503. It bounds the memory that bodies take."""
