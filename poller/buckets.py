@@ -12,9 +12,11 @@ from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
 from poller.db import BucketPolicy
+from poller.http import plain
 
 NOT_FOUND = {"404", 404}
 EXISTS = {"409", 409}
+TOO_LARGE = {"413", 413}
 
 
 class BucketError(Exception):
@@ -47,12 +49,14 @@ async def sync_buckets(
         try:
             return [await _sync_bucket(supabase.storage, one, check=check) for one in policy]
         except StorageApiError as error:
-            raise BucketError(
-                f"storage at {settings.supabase_url} refused: {error.message} ({error.code})"
-            ) from None
+            raise BucketError(f"storage at {settings.supabase_url} {_refusal(error)}") from None
         except httpx.HTTPError as error:
             raise BucketError(
                 f"storage at {settings.supabase_url} did not answer: {type(error).__name__}"
+            ) from None
+        except (ValueError, TypeError):  # no JSON, or not that of a bucket
+            raise BucketError(
+                f"storage at {settings.supabase_url} gave an answer that is none of Supabase's"
             ) from None
 
 
@@ -102,12 +106,19 @@ async def _write(storage: Any, policy: BucketPolicy, *, create: bool) -> None:
                 return
         await storage.update_bucket(policy.bucket_name, options)
     except StorageApiError as error:
-        if error.code == "EntityTooLarge":
+        if error.status in TOO_LARGE:
             raise BucketError(
                 f"bucket {policy.bucket_name}: {policy.file_size_limit} bytes are more than "
                 "the server's own limit; lower media_buckets.file_size_limit or raise the server's"
             ) from None
         raise
+
+
+def _refusal(error: StorageApiError) -> str:
+    """What Storage said, or the HTTP status of a proxy's page."""
+    if isinstance(error.status, int):  # the body was not Storage's
+        return f"answered HTTP {error.status}"
+    return f"refused: {plain(error.message)} ({plain(error.code)})"
 
 
 def _differences(bucket: dict[str, object] | None, policy: BucketPolicy) -> list[str]:

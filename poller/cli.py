@@ -19,7 +19,7 @@ import typer
 from poller import __version__
 from poller.config import Settings, SettingsError, settings_table
 from poller.db import DATABASE_AWAY, Database
-from poller.http import describe_error
+from poller.http import describe_error, plain
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 
@@ -179,14 +179,17 @@ def main() -> None:
     except (MigrationError, BucketError) as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
+        first_line = str(error).partition("\n")[0]
         _fail(
-            [f"the schema of pgmedia {__version__} is missing: {error}; run pgmedia migrate"],
+            [f"the schema of pgmedia {__version__} is missing: {first_line}; run pgmedia migrate"],
             FAILED,
         )
     except asyncpg.PostgresError as error:
-        _fail([f"the database refused: {error}"], FAILED)
+        _fail([f"the database refused: {plain(error)}"], FAILED)
     except DATABASE_AWAY as error:
-        _fail([f"cannot reach the database: {describe_error(error)}"], FAILED)
+        a_file = isinstance(error, OSError) and error.filename is not None
+        what = "" if a_file else "cannot reach the database: "
+        _fail([what + describe_error(error)], FAILED)
     except KeyboardInterrupt:
         os._exit(130)
 

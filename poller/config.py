@@ -6,14 +6,23 @@ The README's table and `pgmedia --help` are made from these fields.
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, get_args
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl
 
+import httpx
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+POSTGRES_HOST = r"([^\[\]:@,/?]*|\[[0-9a-fA-F:.]+\])(:[0-9]*)?"
+POSTGRES_URL = re.compile(
+    rf"postgres(ql)?://([^@\[\]/?]*@)?{POSTGRES_HOST}(,{POSTGRES_HOST})*(/[^?/]*)?(\?(?P<query>.*))?"
+)
+UNFIT_FOR_A_HEADER = re.compile(r"[^!-~]")
+NOT_IN_A_URL = re.compile(r"[^!-~]|[#]|%(?![0-9a-fA-F]{2})")
 
 
 class SettingsError(Exception):
@@ -25,28 +34,56 @@ class SettingsError(Exception):
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in {"postgresql", "postgres"}:
+    """Refuse what a client would stumble over, as most of them then quote a part of it."""
+    url = value.get_secret_value()
+    if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
+    parts = POSTGRES_URL.fullmatch(url)
+    try:
+        if parts is None or NOT_IN_A_URL.search(url):
+            raise ValueError  # noqa: TRY301 - parse_qsl raises the same
+        if parts["query"]:
+            parse_qsl(parts["query"], keep_blank_values=True, strict_parsing=True)
+    except ValueError:
+        raise ValueError(
+            "is not of the form postgresql://user:password@host:port/database; special characters"
+            " of user and password must be percent-escaped, such as @ as %40"
+        ) from None
     return value
 
 
 def _http_url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    value = value.strip().rstrip("/")
+    try:
+        url = httpx.URL(value)
+    except httpx.InvalidURL:
+        url = httpx.URL()
+    if url.scheme not in {"http", "https"} or not url.host:
         raise ValueError("must be a URL that begins with https:// (or http://)")
-    return value.rstrip("/")
-
-
-def _not_empty(value: SecretStr) -> SecretStr:
-    if not value.get_secret_value().strip():
-        raise ValueError("must not be empty")
+    if url.userinfo or url.query or url.fragment:
+        raise ValueError("must be a URL without user, query and fragment")
     return value
+
+
+def _project_url(value: str) -> str:
+    if httpx.URL(value).path != "/":
+        raise ValueError("must be the URL of the project alone, without a path")
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value().strip()
+    if not text:
+        raise ValueError("must not be empty")
+    if UNFIT_FOR_A_HEADER.search(text):
+        raise ValueError("must be one word of ASCII characters")
+    return SecretStr(text)
 
 
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
-Secret = Annotated[SecretStr, AfterValidator(_not_empty)]
+ProjectUrl = Annotated[str, AfterValidator(_http_url), AfterValidator(_project_url)]
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
 
 class Settings(BaseSettings):
@@ -58,7 +95,7 @@ class Settings(BaseSettings):
         description="Postgres to work on, as postgresql://user:password@host:port/database. "
         "`pgmedia poll` needs no more rights than the role media_poller."
     )
-    supabase_url: HttpUrl | None = Field(
+    supabase_url: ProjectUrl | None = Field(
         default=None, description="URL of the Supabase project, for its Storage."
     )
     supabase_service_key: Secret | None = Field(
@@ -105,6 +142,14 @@ class Settings(BaseSettings):
     )
     pgmedia_spool_folder: Path | None = Field(
         default=None, description="Where downloads are held on disk; the system's own by default."
+    )
+    pgmedia_check_seconds: float = Field(
+        default=20.0, gt=0, description="How long the check of one file's content may take."
+    )
+    pgmedia_check_memory_bytes: int = Field(
+        default=1_073_741_824,
+        ge=268_435_456,
+        description="Address space that the check of one file's content may use.",
     )
     pgmedia_timeout_seconds: float = Field(
         default=30.0, gt=0, description="Longest silence of WhatsApp or Storage that is borne."

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import io
-import os
+import mmap
 import re
 import tempfile
 import zipfile
@@ -13,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Self, cast
 
-from poller.libmagic import libmagic_type
+from poller.libmagic import libmagic_type, libmagic_type_of_descriptor
 
 PIECE_BYTES = 262_144
 
@@ -27,20 +26,31 @@ OOXML = {
 }
 
 
+class SpoolError(Exception):
+    """The download found no room, in memory or on disk."""
+
+
 class Spool:
     """The bytes of one download, in memory up to `memory_bytes` and in an unnamed file beyond."""
 
     def __init__(self, memory_bytes: int, folder: Path | None) -> None:
         self._file = cast(
             "IO[bytes]",
-            tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=folder and str(folder)),  # noqa: SIM115
+            tempfile.SpooledTemporaryFile(  # noqa: SIM115
+                max_size=max(1, memory_bytes),  # 0 would be no limit at all
+                dir=folder and str(folder),
+            ),
         )
         self._memory_bytes = memory_bytes
         self._hash = hashlib.sha256()
         self.size = 0
 
     def write(self, piece: bytes) -> None:
-        self._file.write(piece)
+        """Add a piece. Raises SpoolError."""
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            raise SpoolError(f"cannot hold the download: {error.strerror}") from error
         self._hash.update(piece)
         self.size += len(piece)
 
@@ -53,24 +63,24 @@ class Spool:
     def in_memory(self) -> bool:
         return self.size <= self._memory_bytes
 
+    @property
+    def descriptor(self) -> int:
+        """The open file, when it is on disk."""
+        return self._file.fileno()
+
+    def read(self) -> bytes:
+        """All of it."""
+        self._file.seek(0)
+        return self._file.read()
+
     def content(self) -> bytes | AsyncIterator[bytes]:
         """The body of an upload: the bytes themselves when they are in memory, else in pieces."""
-        self._file.seek(0)
-        return self._file.read() if self.in_memory else self._pieces()
+        return self.read() if self.in_memory else self._pieces()
 
     async def _pieces(self) -> AsyncIterator[bytes]:
+        self._file.seek(0)
         while piece := self._file.read(PIECE_BYTES):
             yield piece
-
-    async def detect_type(self) -> str:
-        """The MIME type of the bytes, as libmagic and a look inside name it."""
-        self._file.seek(0)
-        if self.in_memory:
-            return detect_bytes(self._file.read())
-        return await asyncio.to_thread(self._detect_on_disk)
-
-    def _detect_on_disk(self) -> str:
-        return detect_bytes(os.pread(self._file.fileno(), self.size, 0))
 
     def __enter__(self) -> Self:
         return self
@@ -81,18 +91,27 @@ class Spool:
 
 def detect_bytes(content: bytes) -> str:
     """The MIME type of a whole file. libmagic answers first; containers are told apart inside."""
-    mime_type = libmagic_type(content)
+    return _look_inside(libmagic_type(content), content, io.BytesIO(content))
+
+
+def detect_file(file: IO[bytes]) -> str:
+    """As detect_bytes, of a file on disk, without reading it into memory."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return _look_inside(libmagic_type_of_descriptor(file.fileno()), content, file)
+
+
+def _look_inside(mime_type: str, content: bytes | mmap.mmap, file: IO[bytes]) -> str:
     if mime_type in ISO_MEDIA and set(HANDLER.findall(content)) == {b"soun"}:
         return "audio/mp4"  # sound only, whatever the brand says
     if mime_type in {"application/zip", "application/octet-stream"}:
-        return _ooxml_type(content) or mime_type
+        return _ooxml_type(file) or mime_type
     return mime_type
 
 
-def _ooxml_type(content: bytes) -> str | None:
+def _ooxml_type(file: IO[bytes]) -> str | None:
     """The Office type of a zip whose parts libmagic did not find in their usual order."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(file) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, ValueError):
         return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
@@ -13,18 +14,25 @@ import asyncpg
 from poller import __version__
 
 LEASE_LOST = "MD001"
+LISTEN_SECONDS = 2.0
+"""How long a notification may take before LISTEN counts as not working."""
+CLOSE_SECONDS = 2.0
+"""How long connections may take to end what they are at when the pool is closed."""
 
-# What a lost or refused connection looks like; the call may be repeated once the database is back.
+# What passes by itself: a lost or refused connection above all. The call may be repeated.
 DATABASE_AWAY = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that is cut at the wrong moment
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
 )
 
 
@@ -128,11 +136,18 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, dsn: str, poller: str, connections: int = 8, *, connect_now: bool = True
+        cls,
+        dsn: str,
+        poller: str,
+        connections: int = 8,
+        *,
+        own_session: bool = True,
+        connect_now: bool = True,
     ) -> Self:
         """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login.
 
-        Without `connect_now` nothing is raised here: the first calls connect.
+        `own_session`: statements may be prepared; not so behind a transaction pooler. Without
+        `connect_now` nothing is raised here: the first calls connect.
         """
         pool = await asyncpg.create_pool(
             dsn,
@@ -140,30 +155,32 @@ class Database:
             max_size=connections,
             timeout=10,
             command_timeout=60,
+            statement_cache_size=100 if own_session else 0,
             server_settings={"application_name": f"pgmedia {poller}"},
         )
         return cls(pool, poller)
 
     async def close(self) -> None:
-        self._pool.terminate()
+        """Close the pool; at once if that takes long, as with a database that is away."""
+        try:
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self._pool.close()
+        except DATABASE_AWAY:
+            self._pool.terminate()
 
     async def claim(self, limit: int) -> list[Job]:
-        rows = await self._pool.fetch(
-            "select * from public.claim_media_jobs($1, $2)", self.poller, limit
-        )
+        rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
         return [Job(**row) for row in rows]
 
     async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
         """Renew leases; the ids still held come back."""
-        rows = await self._pool.fetch(
+        rows = await self._rows(
             "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(jobs)
         )
         return {row[0] for row in rows}
 
     async def release(self, jobs: Sequence[Job]) -> None:
-        await self._pool.execute(
-            "select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs)
-        )
+        await self._rows("select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs))
 
     async def describe(
         self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
@@ -201,41 +218,39 @@ class Database:
         return FailureVerdict(**row)
 
     async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
-        await self._pool.execute(
-            "select public.discard_media_upload($1, $2)", bucket_name, storage_path
-        )
+        await self._value("select public.discard_media_upload($1, $2)", bucket_name, storage_path)
 
     async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
         """Show that this poller is alive; returns the lease in seconds."""
-        return await self._pool.fetchval(
+        return await self._value(
             "select public.heartbeat_media_poller($1, $2, $3, $4)",
             self.poller, __version__, mode, in_flight,
         )  # fmt: skip
 
     async def leave(self) -> None:
-        await self._pool.execute("select public.leave_media_poller($1)", self.poller)
+        await self._value("select public.leave_media_poller($1)", self.poller)
 
     async def bucket_policy(self) -> list[BucketPolicy]:
-        rows = await self._pool.fetch("select * from public.get_media_bucket_policy()")
+        rows = await self._rows("select * from public.get_media_bucket_policy()")
         return [BucketPolicy(**row) for row in rows]
 
     async def set_project_url(self, project_url: str) -> None:
-        await self._pool.execute("select public.set_media_project_url($1)", project_url)
+        await self._value("select public.set_media_project_url($1)", project_url)
 
     async def claim_deletions(self, limit: int) -> list[Deletion]:
-        rows = await self._pool.fetch(
+        rows = await self._rows(
             "select * from public.claim_media_deletions($1, $2)", self.poller, limit
         )
         return [Deletion(**row) for row in rows]
 
     async def finish_deletions(self, deletions: Sequence[Deletion]) -> None:
-        await self._pool.execute(
+        await self._value(
             "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
         )
 
     async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
         """Report files that were not removed; returns the failure code."""
-        return await self._pool.fetchval(
+        return await self._value(
             "select public.fail_media_deletions($1, $2, $3, $4, $5, $6, $7)",
             self.poller, *_keys(deletions), failure.provider_code, failure.http_status,
             failure.retry_after, failure.text,
@@ -248,34 +263,70 @@ class Database:
         """
         try:
             try:
-                return await self._pool.fetchval(
+                return await self._value(
                     "select public.receive_whatsapp_webhook($1)", body.decode()
                 )
             except (*NOT_JSON, UnicodeDecodeError) as error:
-                await self._pool.execute("select public.count_webhook_refusal('not_json')")
+                await self._value("select public.count_webhook_refusal('not_json')")
                 raise NotJsonError(str(error)) from None
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise DatabaseError(f"{type(error).__name__}: {error}") from error
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
-            row = await self._pool.fetchrow(
-                call, job.id, self.poller, job.fencing_token, *arguments
-            )
+            (row,) = await self._rows(call, job.id, self.poller, job.fencing_token, *arguments)
         except asyncpg.PostgresError as error:
             if error.sqlstate == LEASE_LOST:
                 raise LeaseLostError(str(error)) from None
             raise
-        assert row is not None  # noqa: S101 - these functions always return one row
         return row
+
+    async def _rows(self, call: str, *arguments: object) -> list[asyncpg.Record]:
+        try:
+            return await self._pool.fetch(call, *arguments)
+        except asyncpg.ReadOnlySQLTransactionError:
+            # after a failover the open connections lead to the server that only reads
+            await self._pool.expire_connections()
+            raise
+
+    async def _value(self, call: str, *arguments: object) -> Any:
+        return (await self._rows(call, *arguments))[0][0]
 
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
     return [one.id for one in held], [one.fencing_token for one in held]
 
 
+async def has_own_session(dsn: str) -> bool:
+    """Does a connection keep its session, so that LISTEN works? Behind a transaction pooler not.
+
+    Tried for real: one connection listens, another notifies.
+    """
+    listening, notifying = [
+        await asyncpg.connect(dsn, timeout=10, command_timeout=10, statement_cache_size=0)
+        for _ in range(2)
+    ]
+    heard = asyncio.Event()
+
+    def on_notification(*_: object) -> None:
+        heard.set()
+
+    try:
+        await listening.add_listener("pgmedia_wake", on_notification)
+        await notifying.execute("notify pgmedia_wake")
+        async with asyncio.timeout(LISTEN_SECONDS):
+            await heard.wait()
+    except TimeoutError:
+        return False
+    else:
+        return True
+    finally:
+        listening.terminate()
+        notifying.terminate()
+
+
 class Listener:
-    """A connection of its own that hears the queue. Not every connection can: see `works`."""
+    """A connection of its own that hears the queue."""
 
     def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
         self._connection = connection
@@ -296,7 +347,7 @@ class Listener:
         return cls(connection)
 
     async def works(self) -> bool:
-        """Is this session still listening? A transaction pooler forgets it between two calls."""
+        """Is this session still listening?"""
         return bool(
             await self._connection.fetchval(
                 "select 'pgmedia_wake' in (select pg_listening_channels())"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import email.utils
+import errno
+import http.cookiejar
 import ipaddress
 import json
 import socket
@@ -21,6 +23,8 @@ from poller.db import Failure
 NETWORK_ERRORS = (httpx.HTTPError, OSError, TimeoutError, aiohttp.ClientError)
 SLOWEST_BYTES_PER_SECOND = 32_768
 """A transfer slower than this over its whole length is given up, so that none lasts for ever."""
+LONGEST_RETRY_AFTER = 86_400.0
+"""Seconds; who asks to be left alone for longer than a day is asked again after one."""
 
 
 class ProviderError(Exception):
@@ -49,7 +53,7 @@ class PublicResolver(AbstractResolver):
             return found
         public = [one for one in found if ipaddress.ip_address(one["host"]).is_global]
         if not public:
-            raise OSError(f"{host} has no public address")
+            raise OSError(errno.EADDRNOTAVAIL, f"{host} has no public address")
         return public
 
     async def close(self) -> None:
@@ -73,7 +77,9 @@ def open_client(configured_hosts: set[str], timeout: float, connections: int) ->
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
+    no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
     return httpx.AsyncClient(
+        cookies=http.cookiejar.CookieJar(no_cookies),
         transport=AiohttpTransport(client=session),
         timeout=timeout,
         headers={"User-Agent": f"pgmedia/{__version__}"},
@@ -88,23 +94,30 @@ def longest(timeout: float, size: int) -> float:
 def retry_after(response: httpx.Response) -> float | None:
     """The header Retry-After in seconds, from either of its forms."""
     value = response.headers.get("retry-after", "")
-    if value.isdecimal():
-        return float(value)
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        if value.isdecimal():
+            seconds = float(value)
+        else:
+            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
 
 def json_object(body: bytes) -> dict[str, Any]:
     """The JSON object in a body; empty for anything else, such as a proxy's HTML."""
     try:
         value: object = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def describe_error(error: BaseException) -> str:
     """An error in one line: its kind, and what it says when it says something."""
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return plain(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+
+
+def plain(text: object) -> str:
+    """A foreign text in one line, without what Postgres cannot hold."""
+    return "".join(one if one.isprintable() else " " for one in str(text))

@@ -22,6 +22,8 @@ def _load() -> Any:
         return magic.Magic(mime=True, magic_file=str(pylibmagic.data / "magic.mgc"))
     finally:
         ctypes.CDLL.__init__ = original_init  # type: ignore[method-assign]
+        if hasattr(ctypes.CDLL, "__init_orig__"):
+            delattr(ctypes.CDLL, "__init_orig__")
         os.environ.clear()
         os.environ.update(environment)
 
@@ -32,3 +34,8 @@ _detector = _load()
 def libmagic_type(content: bytes) -> str:
     """The MIME type that libmagic reads from the bytes of a whole file."""
     return str(_detector.from_buffer(content))
+
+
+def libmagic_type_of_descriptor(descriptor: int) -> str:
+    """As libmagic_type, of an open file."""
+    return str(_detector.from_descriptor(descriptor))

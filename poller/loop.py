@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class Poller:
         self,
         pipeline: Pipeline,
         *,
-        listen: Callable[[Callable[[], None]], Awaitable[Listener]],
+        listen: Callable[[Callable[[], None]], Awaitable[Listener]] | None,
         concurrency: int,
         poll_seconds: float,
         grace_seconds: float,
@@ -66,9 +67,11 @@ class Poller:
 
         Raises one of DATABASE_AWAY only when draining; else the database is waited for.
         """
-        keepers = [self._keep_leases] if drain else [
-            self._keep_leases, self._keep_listening, self._keep_removing,
-        ]  # fmt: skip
+        keepers = [self._keep_leases]
+        if not drain:
+            keepers.append(self._keep_removing)
+            if self._listen is not None:
+                keepers.append(partial(self._keep_listening, self._listen))
         side_tasks = [asyncio.create_task(keep_alive(keeper)) for keeper in keepers]
         try:
             await self._work(drain=drain)
@@ -168,11 +171,13 @@ class Poller:
         self._wake.set()
         self._remove_wake.set()
 
-    async def _keep_listening(self) -> None:
-        """Hear NOTIFY on a connection of its own; without it the poller polls, and says so."""
+    async def _keep_listening(
+        self, listen: Callable[[Callable[[], None]], Awaitable[Listener]]
+    ) -> None:
+        """Hear NOTIFY on a connection of its own; while that is lost, the poller polls."""
         while True:
             try:
-                listener = await self._listen(self._heard)
+                listener = await listen(self._heard)
             except DATABASE_AWAY as error:
                 log.warning("cannot listen: %s", describe_error(error))
             else:

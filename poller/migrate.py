@@ -7,8 +7,10 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from yoyo import get_backend, read_migrations  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from yoyo.exceptions import LockTimeout  # pyright: ignore[reportMissingTypeStubs]
@@ -57,9 +59,11 @@ def rollback(database_url: SecretStr) -> None:
 
 @contextlib.contextmanager
 def _backend(database_url: SecretStr) -> Generator[Any]:
-    _, separator, rest = database_url.get_secret_value().partition("://")
-    with _explained(), contextlib.closing(_Backend(f"postgresql+psycopg{separator}{rest}")) as held:
-        yield held.backend
+    with _explained():
+        # libpq takes the URL apart: it knows of several hosts and of sockets, yoyo does not.
+        parts = {"connect_timeout": "10"} | conninfo_to_dict(database_url.get_secret_value())
+        with contextlib.closing(_Backend(f"postgresql+psycopg:///?{urlencode(parts)}")) as held:
+            yield held.backend
 
 
 class _Backend:
@@ -86,7 +90,7 @@ def _explained() -> Generator[None]:
 
 
 def _said(error: psycopg.Error) -> str:
-    lines = [error.diag.message_primary or str(error).strip()]
+    lines = [error.diag.message_primary or " ".join(str(error).split())]
     if error.diag.message_hint:
         lines.append(error.diag.message_hint)
     return "\n".join(lines)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from poller.content import Spool
+from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, UploadVerdict
 from poller.http import ProviderError, describe_error
+from poller.inspector import InspectionError, Inspector
 from poller.storage import Storage
 from poller.whatsapp import Source, WhatsApp
 
@@ -44,6 +45,7 @@ class Pipeline:
     database: Database
     whatsapp: WhatsApp
     storage: Storage
+    inspector: Inspector
     spool_memory_bytes: int
     spool_folder: Path | None
 
@@ -60,6 +62,10 @@ class Pipeline:
             return "lease lost"
         except ProviderError as error:
             failure = error.failure
+        except SpoolError as error:
+            failure = Failure("poller", str(error), provider_code="spool_full")
+        except InspectionError as error:
+            failure = Failure("poller", str(error), provider_code="check_failed")
         except Exception as error:
             log.exception("media %s: unexpected error", job.id)
             failure = Failure("poller", f"unexpected {type(error).__name__}")
@@ -86,10 +92,9 @@ class Pipeline:
             return asked.verdict
         watch.lap("describe")
         with Spool(self.spool_memory_bytes, self.spool_folder) as spool:
-            async for piece in self.whatsapp.download(source.url, asked.max_bytes):
-                spool.write(piece)
+            await self.whatsapp.download(source.url, asked.max_bytes, spool.write)
             watch.lap("download")
-            mime_type = await spool.detect_type()
+            mime_type = await self.inspector.detect(spool)
             watch.lap("check")
             begun = await persistently(
                 lambda: self.database.begin_upload(job, spool.sha256, spool.size, mime_type)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from poller.config import Settings
-from poller.db import Database, Listener
+from poller.db import Database, Listener, has_own_session
 from poller.http import open_client
+from poller.inspector import Inspector
 from poller.loop import Poller
 from poller.pipeline import Pipeline, persistently
 from poller.storage import Storage
@@ -21,65 +24,107 @@ log = logging.getLogger(__name__)
 
 async def poll(settings: Settings, *, drain: bool) -> None:
     """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database."""
-    database = await _until_stopped(_connect(settings, drain=drain))
-    if database is None:
+    connecting = asyncio.create_task(_connect(settings, drain=drain))
+    _on_signals(connecting.cancel, connecting.cancel)
+    try:
+        database, own_session = await connecting
+    except asyncio.CancelledError:
         return
-    assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
-    assert settings.whatsapp_token  # noqa: S101
-    urls = (settings.whatsapp_api_url, settings.supabase_url)
-    hosts = {urlsplit(url).hostname or "" for url in urls}
-    timeout = settings.pgmedia_timeout_seconds
-    async with open_client(hosts, timeout, 2 * settings.pgmedia_concurrency) as client:
-        pipeline = Pipeline(
-            database=database,
-            whatsapp=WhatsApp(
-                client,
-                settings.whatsapp_api_url,
-                settings.whatsapp_token,
-                settings.whatsapp_phone_id,
-                timeout,
-            ),
-            storage=Storage(client, settings.supabase_url, settings.supabase_service_key, timeout),
-            spool_memory_bytes=settings.pgmedia_spool_memory_bytes,
-            spool_folder=settings.pgmedia_spool_folder,
-        )
-        poller = Poller(
-            pipeline,
-            listen=lambda heard: Listener.open(
-                settings.database_url.get_secret_value(), database.poller, heard
-            ),
-            concurrency=settings.pgmedia_concurrency,
-            poll_seconds=settings.pgmedia_poll_seconds,
-            grace_seconds=settings.pgmedia_grace_seconds,
-        )
-        _on_signals(poller.stop, poller.stop_now)
-        log.info("poller %s: %s at once", database.poller, settings.pgmedia_concurrency)
-        try:
-            await poller.run(drain=drain)
-        finally:
-            await database.close()
-    log.info("poller %s stopped", database.poller)
+    try:
+        async with contextlib.AsyncExitStack() as stack:
+            pipeline = await _pipeline(settings, database, stack)
+            await _run(settings, pipeline, listen=own_session, drain=drain)
+    finally:
+        await database.close()
 
 
-async def _connect(settings: Settings, *, drain: bool) -> Database:
-    def connect() -> Awaitable[Database]:
-        return Database.connect(
-            settings.database_url.get_secret_value(),
+async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
+    """The database, and whether a connection to it keeps its session."""
+    dsn = settings.database_url.get_secret_value()
+
+    async def connect() -> tuple[Database, bool]:
+        own_session = await has_own_session(dsn)
+        database = await Database.connect(
+            dsn,
             settings.pgmedia_poller_name,
             connections=min(8, settings.pgmedia_concurrency + 1),
+            own_session=own_session,
         )
+        try:
+            await database.heartbeat("poll", 0)  # a missing schema or right is said before any work
+        except BaseException:
+            await database.close()
+            raise
+        return database, own_session
 
     return await connect() if drain else await persistently(connect)
 
 
-async def _until_stopped(connecting: Coroutine[None, None, Database]) -> Database | None:
-    """The outcome of connecting, or None when a signal came first."""
-    task = asyncio.ensure_future(connecting)
-    _on_signals(task.cancel, task.cancel)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        return None
+async def _pipeline(
+    settings: Settings, database: Database, stack: contextlib.AsyncExitStack
+) -> Pipeline:
+    assert settings.supabase_url  # noqa: S101
+    assert settings.supabase_service_key  # noqa: S101
+    assert settings.whatsapp_token  # noqa: S101
+    urls = (settings.whatsapp_api_url, settings.supabase_url)
+    client = await stack.enter_async_context(
+        open_client(
+            {urlsplit(url).hostname or "" for url in urls},
+            settings.pgmedia_timeout_seconds,
+            2 * settings.pgmedia_concurrency,
+        )
+    )
+    inspector = await stack.enter_async_context(
+        Inspector(
+            children=min(settings.pgmedia_concurrency, os.cpu_count() or 1),
+            seconds=settings.pgmedia_check_seconds,
+            memory_bytes=settings.pgmedia_check_memory_bytes,
+        )
+    )
+    return Pipeline(
+        database=database,
+        whatsapp=WhatsApp(
+            client,
+            settings.whatsapp_api_url,
+            settings.whatsapp_token,
+            settings.whatsapp_phone_id,
+            settings.pgmedia_timeout_seconds,
+        ),
+        storage=Storage(
+            client,
+            settings.supabase_url,
+            settings.supabase_service_key,
+            settings.pgmedia_timeout_seconds,
+        ),
+        inspector=inspector,
+        spool_memory_bytes=settings.pgmedia_spool_memory_bytes,
+        spool_folder=settings.pgmedia_spool_folder,
+    )
+
+
+async def _run(settings: Settings, pipeline: Pipeline, *, listen: bool, drain: bool) -> None:
+    database = pipeline.database
+
+    def open_listener(heard: Callable[[], None]) -> Awaitable[Listener]:
+        return Listener.open(settings.database_url.get_secret_value(), database.poller, heard)
+
+    poller = Poller(
+        pipeline,
+        listen=open_listener if listen else None,
+        concurrency=settings.pgmedia_concurrency,
+        poll_seconds=settings.pgmedia_poll_seconds,
+        grace_seconds=settings.pgmedia_grace_seconds,
+    )
+    _on_signals(poller.stop, poller.stop_now)
+    log.info("poller %s: %s at once", database.poller, settings.pgmedia_concurrency)
+    if not listen:
+        log.info(
+            "LISTEN does not work on this connection, as behind a transaction pooler:"
+            " polling every %s s, statement cache off",
+            settings.pgmedia_poll_seconds,
+        )
+    await poller.run(drain=drain)
+    log.info("poller %s stopped", database.poller)
 
 
 def _on_signals(first: Callable[[], object], second: Callable[[], object]) -> None:

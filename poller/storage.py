@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterable, Sequence
 
 import httpx
@@ -15,11 +16,13 @@ from poller.http import (
     describe_error,
     json_object,
     longest,
+    plain,
     retry_after,
 )
 
 REMOVE_AT_MOST = 1000
 """Names that one call may remove."""
+HTTP_STATUS = re.compile("[1-5][0-9][0-9]")
 
 
 class Storage:
@@ -53,17 +56,17 @@ class Storage:
             "Cache-Control": cache_control,
             "x-upsert": "true",
         }
-        async with asyncio.timeout(longest(self._timeout, size)):
-            await self._call("POST", f"/{bucket}/{path}", headers=headers, content=content)
+        await self._call("POST", f"/{bucket}/{path}", size, headers=headers, content=content)
 
     async def remove(self, bucket: str, paths: Sequence[str]) -> None:
         """Remove up to REMOVE_AT_MOST files; those that are not there count as removed."""
-        await self._call("DELETE", f"/{bucket}", json={"prefixes": list(paths)})
+        await self._call("DELETE", f"/{bucket}", 0, json={"prefixes": list(paths)})
 
     async def _call(
         self,
         method: str,
         path: str,
+        size: int,
         *,
         headers: dict[str, str] | None = None,
         content: bytes | AsyncIterable[bytes] | None = None,
@@ -71,13 +74,14 @@ class Storage:
     ) -> None:
         key = self._key.get_secret_value()
         try:
-            response = await self._client.request(
-                method,
-                self._object_url + path,
-                headers={"Authorization": f"Bearer {key}", "apikey": key, **(headers or {})},
-                content=content,
-                json=json,
-            )
+            async with asyncio.timeout(longest(self._timeout, size)):
+                response = await self._client.request(
+                    method,
+                    self._object_url + path,
+                    headers={"Authorization": f"Bearer {key}", "apikey": key, **(headers or {})},
+                    content=content,
+                    json=json,
+                )
         except NETWORK_ERRORS as error:
             failure = Failure("storage", describe_error(error), provider_code="network")
             raise ProviderError(failure) from error
@@ -91,8 +95,8 @@ def _refusal(response: httpx.Response) -> Failure:
     status = str(body.get("statusCode", ""))
     return Failure(
         "storage",
-        str(body.get("message") or f"HTTP {response.status_code}")[:500],
-        provider_code=str(body["code"]) if "code" in body else None,
-        http_status=int(status) if status.isdecimal() else response.status_code,
+        plain(body.get("message") or f"HTTP {response.status_code}")[:500],
+        provider_code=plain(body["code"])[:100] if body.get("code") else None,
+        http_status=int(status) if HTTP_STATUS.fullmatch(status) else response.status_code,
         retry_after=retry_after(response),
     )

@@ -136,6 +136,7 @@ async def serve(settings: Settings) -> None:
         settings.database_url.get_secret_value(),
         settings.pgmedia_poller_name,
         connections=DATABASE_CONNECTIONS,
+        own_session=False,
         connect_now=False,
     )
     server = uvicorn.Server(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import quote
 
 import httpx
 from pydantic import SecretStr
@@ -18,12 +18,16 @@ from poller.http import (
     describe_error,
     json_object,
     longest,
+    plain,
     retry_after,
 )
 
 TOKEN_HOSTS = ("graph.facebook.com",)
 TOKEN_DOMAINS = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
-ERROR_BODY_BYTES = 65_536
+DESCRIPTION_BYTES = 65_536
+"""More of an answer that is not a file is not read."""
+MOST_DIGITS = 18
+"""Of a size that still fits a bigint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,39 +60,41 @@ class WhatsApp:
     async def describe(self, media_id: str, phone_number_id: str | None) -> Source:
         """What the media id stands for, with a URL that lives five minutes."""
         phone = phone_number_id or self._phone_id
-        async with self._get(
-            httpx.URL(f"{self._api_url}/").join(httpx.URL(path=media_id)),
-            {"phone_number_id": phone} if phone else {},
-        ) as response:
-            body = json_object(await response.aread())
-        url = body.get("url")
-        if not isinstance(url, str):
+        url = self._media_url(media_id)
+        try:
+            async with (
+                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
+                self._get(url, {"phone_number_id": phone} if phone else {}) as response,
+            ):
+                body = json_object(await _first_bytes(response, DESCRIPTION_BYTES))
+        except NETWORK_ERRORS as error:
+            raise _network_failure(error) from error
+        file_url = body.get("url")
+        if not isinstance(file_url, str):
             raise ProviderError(Failure("whatsapp", "the answer has no url", http_status=200))
         return Source(
-            url=url,
+            url=file_url,
             mime_type=_text(body.get("mime_type")),
             file_size=_size(body.get("file_size")),
             sha256=_text(body.get("sha256")),
         )
 
-    async def download(self, url: str, max_bytes: int) -> AsyncGenerator[bytes, None]:
-        """The bytes behind a URL, in pieces, cut off one byte past `max_bytes`."""
-        if not self._trusted(url):
-            text = f"host {urlsplit(url).hostname} may not get the token"
-            raise ProviderError(Failure("whatsapp", text, provider_code="unsafe_url"))
+    async def download(self, url: str, max_bytes: int, write: Callable[[bytes], object]) -> None:
+        """Write the bytes behind a URL in pieces, cut off one byte past `max_bytes`."""
+        file_url = self._file_url(url)
         received = 0
         try:
             async with (
                 asyncio.timeout(longest(self._timeout, max_bytes)),
-                self._get(httpx.URL(url), {}) as response,
+                self._get(file_url, {}) as response,
             ):
                 announced = response.headers.get("content-length")
                 async for piece in response.aiter_raw():
                     received += len(piece)
                     if received > max_bytes:
-                        yield piece[: len(piece) - (received - max_bytes - 1)]
+                        write(piece[: len(piece) - (received - max_bytes - 1)])
                         return
-                    yield piece
+                    write(piece)
         except NETWORK_ERRORS as error:
             raise _network_failure(error) from error
         if announced is not None and int(announced) != received:
@@ -106,12 +112,27 @@ class WhatsApp:
         )
         return _Answer(self._client, request)
 
-    def _trusted(self, url: str) -> bool:
-        parts, api = urlsplit(url), urlsplit(self._api_url)
-        if (parts.scheme, parts.netloc) == (api.scheme, api.netloc):
-            return True
-        host = parts.hostname or ""
-        return parts.scheme == "https" and (host in TOKEN_HOSTS or host.endswith(TOKEN_DOMAINS))
+    def _media_url(self, media_id: str) -> httpx.URL:
+        """The media id as one segment below the API, whatever it is made of."""
+        if media_id in {"", ".", ".."}:
+            raise _unsafe(f"media id {media_id!r} names no file")
+        return httpx.URL(f"{self._api_url}/{quote(media_id, safe='')}")
+
+    def _file_url(self, text: str) -> httpx.URL:
+        """The URL, if its host may get the token."""
+        try:
+            url, api = httpx.URL(text), httpx.URL(self._api_url)
+        except httpx.InvalidURL:
+            raise _unsafe("the url of the file is none") from None
+        if url.userinfo:
+            raise _unsafe("the url of the file has a user in it")
+        if (url.scheme, url.netloc) == (api.scheme, api.netloc):
+            return url
+        if url.scheme != "https":
+            raise _unsafe(f"the url of the file begins with {plain(url.scheme)}, not https")
+        if url.host not in TOKEN_HOSTS and not url.host.endswith(TOKEN_DOMAINS):
+            raise _unsafe(f"host {plain(url.host)} may not get the token")
+        return url
 
 
 class _Answer:
@@ -127,7 +148,7 @@ class _Answer:
             self._response = await self._client.send(self._request, stream=True)
             if self._response.is_success:
                 return self._response
-            body = await _first_bytes(self._response, ERROR_BODY_BYTES)
+            body = await _first_bytes(self._response, DESCRIPTION_BYTES)
         except NETWORK_ERRORS as error:
             await self._close()
             raise _network_failure(error) from error
@@ -168,15 +189,19 @@ def _refusal(response: httpx.Response, body: bytes) -> Failure:
     )
 
 
+def _unsafe(text: str) -> ProviderError:
+    return ProviderError(Failure("whatsapp", text[:500], provider_code="unsafe_url"))
+
+
 def _network_failure(error: BaseException) -> ProviderError:
     return ProviderError(Failure("whatsapp", describe_error(error), provider_code="network"))
 
 
 def _text(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int) else None
+    return plain(value) if isinstance(value, str | int) else None
 
 
 def _size(value: object) -> int | None:
     """A size in bytes; Meta sends a number or a string of digits."""
     text = str(value)
-    return int(text) if text.isdecimal() else None
+    return int(text) if text.isdecimal() and len(text) <= MOST_DIGITS else None

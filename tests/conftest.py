@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -198,12 +199,18 @@ async def start_poller(
     del buckets
     started: list[PollerProcess] = []
 
-    async def start(*arguments: str, **changes: str) -> PollerProcess:
+    async def start(
+        *arguments: str, most_file_bytes: int = resource.RLIM_INFINITY, **changes: str
+    ) -> PollerProcess:
+        def limit() -> None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_file_bytes, most_file_bytes))
+
         log = tmp_path / f"poller-{len(started)}.log"
         with log.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "poller", "poll", *arguments,
                 env=environment | changes, stdout=stream, stderr=stream, cwd=tmp_path,
+                preexec_fn=limit,
             )  # fmt: skip
         started.append(PollerProcess(process, log))
         return started[-1]

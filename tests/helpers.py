@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import inspect
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 from uuid import UUID, uuid4
+
+import asyncpg
+import psycopg
+import pytest
 
 POLLER = "poller-1"
 
@@ -71,7 +80,7 @@ async def claim(db: Any, limit: int = 100, poller: str = POLLER) -> dict[UUID, i
 
 
 async def describe(
-    db: Any, media: UUID, token: int, *, poller: str = POLLER, mime_type: str = "image/jpeg",
+    db: Any, media: UUID, token: int, *, poller: str = POLLER, mime_type: str | None = "image/jpeg",
     file_size: int | None = 1000, sha256: str | None = None,
 ) -> Any:  # fmt: skip
     return await db.fetchrow(
@@ -82,7 +91,7 @@ async def describe(
 
 async def begin_upload(
     db: Any, media: UUID, token: int, *, poller: str = POLLER, content_hash: str,
-    file_size: int = 1000, mime_type: str = "image/jpeg",
+    file_size: int = 1000, mime_type: str | None = "image/jpeg",
 ) -> Any:  # fmt: skip
     return await db.fetchrow(
         "select * from begin_media_upload($1, $2, $3, $4, $5, $6)",
@@ -127,3 +136,78 @@ async def events(db: Any, media: UUID) -> list[str]:
     """What the audit trail tells of an attachment, in order."""
     rows = await db.fetch("select event from get_media_audit_trail($1)", media)
     return [row["event"] for row in rows]
+
+
+async def queue_row(db: Any, media: UUID) -> Any:
+    """The row of the queue; None when it has left."""
+    return await db.fetchrow("select * from media_processing_queue where id = $1", media)
+
+
+async def media_row(db: Any, media: UUID) -> Any:
+    return await db.fetchrow("select * from media where id = $1", media)
+
+
+async def expire_lease(db: Any, media: UUID) -> None:
+    """Let the lease of a claimed attachment have ended a second ago."""
+    await db.execute(
+        "update media_processing_queue set lease_until = now() - interval '1 s' where id = $1",
+        media,
+    )
+
+
+async def make_due(db: Any) -> None:
+    """Let every row's time come: backoffs and rechecks are over."""
+    await db.execute("update media_processing_queue set due_at = now() - interval '1 s'")
+    await db.execute("update media_deletion_queue set due_at = now() - interval '1 s'")
+
+
+async def everything(db: Any) -> dict[str, list[str]]:
+    """All rows of all tables, to show that something changed nothing."""
+    tables = await db.fetch(
+        "select relname from pg_class"
+        " where relnamespace = 'public'::regnamespace and relkind = 'r' order by relname"
+    )
+    return {
+        name: [row[0] for row in await db.fetch(f"select t::text from {name} t order by t::text")]
+        for (name,) in tables
+    }
+
+
+@contextlib.contextmanager
+def refused(sqlstate: str, words: str = "") -> Generator[None]:
+    """The block must raise this SQLSTATE, with these words in the message."""
+    with pytest.raises(asyncpg.PostgresError) as raised:
+        yield
+    assert raised.value.sqlstate == sqlstate, raised.value
+    assert words in str(raised.value)
+
+
+async def blocked(db: Any, connection: Any) -> None:
+    """Wait until the other connection waits for a lock."""
+    pid = connection.get_server_pid()
+    await eventually(lambda: db.fetchval("select cardinality(pg_blocking_pids($1)) > 0", pid))
+
+
+def sql(dsn: str, statement: str, *parameters: object) -> list[Any]:
+    """Run SQL outside of any transaction; the rows, if it gives any."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        cursor = connection.execute(statement.encode(), parameters or None)
+        return cursor.fetchall() if cursor.description else []
+
+
+def pgmedia(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end, with nothing but these settings."""
+    return run_module("poller", *arguments, cwd=cwd, seconds=seconds, **environment)
+
+
+def run_module(
+    *arguments: str, cwd: Path, seconds: float = 60, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """`python -m` to its end, with nothing but this environment."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], env={"PATH": os.environ["PATH"], **environment},
+        cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
+        check=False,
+    )  # fmt: skip

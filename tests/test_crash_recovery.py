@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import SecretStr
 from poller.migrate import migrate
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import PostgresServer
-from poller.sandbox.samples import SAMPLES
+from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import read_only
 from poller.sandbox.whatsapp import WhatsAppApi, bad_token, rate_limited
@@ -269,6 +270,72 @@ async def test_the_poller_survives_a_restart_of_the_database(
     assert whatsapp.downloads[media_id] == 1  # the work in hand was kept
     assert storage.uploads.total() == 1
     await db.close()
+
+
+async def test_the_poller_survives_a_failover_to_a_server_that_only_reads(
+    own_server: PostgresServer, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    db: Any = await asyncpg.connect(own_server.dsn())
+    await db.execute(f"create role {POLLER_USER} login in role media_poller")
+    poller = await start_poller(DATABASE_URL=own_server.dsn(user=POLLER_USER))
+    await poller.logged("woken by LISTEN/NOTIFY")
+
+    await db.execute(f"alter role {POLLER_USER} set default_transaction_read_only = on")
+    since = await db.fetchval("select clock_timestamp()")
+
+    async def reads_only() -> bool:
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where usename = $1 and backend_start < $2",
+            POLLER_USER, since,
+        )  # fmt: skip
+        return "cannot execute" in poller.log.read_text()
+
+    await eventually(reads_only, 8)
+    await db.execute(f"alter role {POLLER_USER} set default_transaction_read_only = off")
+
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    await stored(db, media)
+    await db.close()
+
+
+async def test_a_full_disk_gives_the_work_back_and_rests(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
+) -> None:
+    media = await queue_media(db, whatsapp.add_media(JPEG + b"\0" * 3_000_000, "image/jpeg"))
+    poller = await start_poller(most_file_bytes=2_000_000, PGMEDIA_POLLER_NAME="full")
+    pause = await eventually(lambda: db.fetchrow("select * from media_pauses"))
+
+    assert (pause["scope"], pause["reason"]) == ("poller:full", "spool_full")
+    assert (await status(db, media))["attempts"] == 0
+    poller.terminate()
+    assert await poller.ended() == 0
+    await start_poller()  # another one has room
+    await stored(db, media)
+    assert storage.uploads.total() == 1
+
+
+async def test_a_check_that_hangs_harms_only_its_own_file(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await db.execute("update media_settings set backoff_first = '10 ms'")
+    poller = await start_poller(PGMEDIA_CHECK_SECONDS="0.5", PGMEDIA_CONCURRENCY="1")
+    first = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    await stored(db, first)
+    (child,) = children(poller.process.pid)
+
+    os.kill(child, signal.SIGSTOP)
+    media = await queue_media(db, whatsapp.add_media(variant(SAMPLES[0], 1), "image/jpeg"))
+
+    await stored(db, media)
+    trail = await db.fetch("select detail ->> 'code' from get_media_audit_trail($1)", media)
+    assert [row[0] for row in trail if row[0]] == ["content_check_failed"]
+    assert children(poller.process.pid) != [child]
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, as Linux lists them."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_deleted_media_leave_no_file(

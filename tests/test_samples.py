@@ -17,17 +17,13 @@ import av
 import docx
 import olefile
 import openpyxl
-import pylibmagic  # noqa: F401  # pyright: ignore[reportUnusedImport]
 import pypdf
 import pytest
 import xlrd
 from av.video.plane import VideoPlane
 from PIL import Image, ImageSequence
 
-# isort: split
-# Only after pylibmagic: it has magic load the library it carries.
-import magic
-
+from poller.libmagic import libmagic_type
 from poller.sandbox.samples import SAMPLES, Sample, variant
 
 WORD = "pgmedia sample"
@@ -175,10 +171,6 @@ def content(sample: Sample, data: bytes) -> bytes:
     return text.encode()
 
 
-def libmagic(data: bytes) -> str:
-    return magic.from_buffer(data, mime=True)
-
-
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 
 
@@ -201,7 +193,7 @@ def test_a_sample_is_read_to_its_end(sample: Sample) -> None:
 
 @each_sample
 def test_libmagic_names_a_sample(sample: Sample) -> None:
-    assert libmagic(sample.read()) == LIBMAGIC.get(sample.mime_type, sample.mime_type)
+    assert libmagic_type(sample.read()) == LIBMAGIC.get(sample.mime_type, sample.mime_type)
 
 
 @each_sample
@@ -217,7 +209,7 @@ def test_variants_differ_in_bytes_and_not_in_what_is_read(sample: Sample) -> Non
         # A text is one line longer and AMR one frame; every other format reads the same.
         assert read[: len(original)] == original
         assert len(read) == len(original) or sample.name in {"sample.txt", "sample.amr"}
-        assert libmagic(data) == libmagic(files[0])
+        assert libmagic_type(data) == libmagic_type(files[0])
 
 
 @pytest.mark.parametrize("number", [-1, 10**8])

@@ -21,7 +21,7 @@ MEGABYTE = 1_000_000
 
 
 def connect(api: StorageApi) -> httpx.AsyncClient:
-    """a client with the service key."""
+    """A client with the service key."""
     return httpx.AsyncClient(
         base_url=f"{api.url}/storage/v1/",
         headers={"Authorization": f"Bearer {api.service_key}"},
@@ -37,14 +37,14 @@ async def api(tmp_path: Path) -> AsyncIterator[StorageApi]:
 
 @pytest.fixture
 async def client(api: StorageApi) -> AsyncIterator[httpx.AsyncClient]:
-    """a client with the service key, of the public bucket "media"."""
+    """A client with the service key, of the public bucket "media"."""
     async with connect(api) as client:
         await client.post("bucket", json={"name": "media", "public": True})
         yield client
 
 
 async def put(client: httpx.AsyncClient, name: str, content: bytes = b"hello", **headers: str):
-    """store an object in "media" with a raw body; returns the json of the answer."""
+    """Store an object in "media" with a raw body; returns the json of the answer."""
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     answer = await client.put(f"object/media/{name}", content=content, headers=headers)
     return answer.raise_for_status().json()
@@ -57,7 +57,7 @@ async def send_form(
     content_type: str = "text/plain",
     **fields: str,
 ) -> httpx.Response:
-    """upload an object to "media" with a multipart body."""
+    """Upload an object to "media" with a multipart body."""
     files = {"file": ("a file", content, content_type)}
     return await client.post(f"object/media/{name}", files=files, data=fields)
 
@@ -72,12 +72,12 @@ async def remove(client: httpx.AsyncClient, *names: str) -> list[dict[str, Any]]
 
 
 def code_of(answer: httpx.Response) -> str:
-    """the code of an error, or "" for an answer without one."""
+    """The code of an error, or "" for an answer without one."""
     return "" if answer.status_code == 200 else answer.json()["code"]
 
 
 async def in_chunks(content: bytes) -> AsyncIterator[bytes]:
-    """a body that is sent without a Content-Length."""
+    """A body that is sent without a Content-Length."""
     yield content
 
 
@@ -86,7 +86,7 @@ def files_in(folder: Path) -> set[str]:
 
 
 def incoming(folder: Path) -> set[str]:
-    """the files of bodies that are on their way in."""
+    """The files of bodies that are on their way in."""
     return files_in(folder / ".metadata" / "incoming")
 
 
@@ -264,7 +264,7 @@ async def test_odd_names_that_are_allowed(client: httpx.AsyncClient, tmp_path: P
 
 
 async def ask_as_it_is(client: httpx.AsyncClient, request: str) -> int:
-    """send a path that a client would tidy up, with the body "hello"; returns the status."""
+    """Send a path that a client would tidy up, with the body "hello"; returns the status."""
     reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port)
     writer.write(
         f"{request} HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: 5\r\n"

@@ -28,7 +28,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def storage(api: StorageApi, http: httpx.AsyncClient) -> AsyncStorageClient:
-    """the storage of a client with the service key and the bucket "media"."""
+    """The storage of a client with the service key and the bucket "media"."""
     options = AsyncClientOptions(httpx_client=http)
     client = await acreate_client(api.url, api.service_key, options)
     await client.storage.create_bucket("media")

@@ -42,7 +42,7 @@ async def api(tmp_path: Path) -> AsyncIterator[StorageApi]:
 
 @pytest.fixture
 async def client(api: StorageApi) -> AsyncIterator[httpx.AsyncClient]:
-    """a client with the service key, of the buckets "open" and "closed" with an object each."""
+    """A client with the service key, of the buckets "open" and "closed" with an object each."""
     async with httpx.AsyncClient(
         base_url=f"{api.url}/storage/v1/",
         headers={"Authorization": f"Bearer {api.service_key}"},
@@ -56,7 +56,7 @@ async def client(api: StorageApi) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def refusal(answer: httpx.Response, status: int = 400) -> tuple[Any, ...]:
-    """the body of an error, which has exactly these fields, all of them text."""
+    """The body of an error, which has exactly these fields, all of them text."""
     assert answer.status_code == status
     body = answer.json()
     assert list(body) == ["statusCode", "error", "message", "code"]

@@ -23,7 +23,7 @@ async def api(tmp_path: Path) -> AsyncIterator[StorageApi]:
 
 @pytest.fixture
 async def client(api: StorageApi) -> AsyncIterator[httpx.AsyncClient]:
-    """a client without a key, of the buckets "open" and "closed" with a photo each."""
+    """A client without a key, of the buckets "open" and "closed" with a photo each."""
     async with httpx.AsyncClient(base_url=f"{api.url}/storage/v1/", trust_env=False) as client:
         for bucket, public in (("open", True), ("closed", False)):
             body = {"name": bucket, "public": public}
@@ -55,7 +55,7 @@ async def put(
 async def list_names(
     client: httpx.AsyncClient, api: StorageApi, prefix: str = "", **options: Any
 ) -> list[str]:
-    """the names in a listing of "open", those of folders with a slash at the end."""
+    """The names in a listing of "open", those of folders with a slash at the end."""
     body = {"prefix": prefix, **options}
     answer = await client.post("object/list/open", json=body, headers=key_of(api))
     entries = answer.raise_for_status().json()

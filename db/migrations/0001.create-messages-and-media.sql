@@ -19,7 +19,7 @@ begin
             'media_adopted_tables', 'media_analytics', 'media_analytics_deltas', 'media_audit_log',
             'media_buckets', 'media_deletion_queue', 'media_failure_rules', 'media_formats',
             'media_objects', 'media_pauses', 'media_pollers', 'media_processing_queue',
-            'media_schema_functions', 'media_settings'
+            'media_schema_functions', 'media_settings', 'media_sources'
         );
     if v_taken is not null then
         raise exception 'cannot install pgmedia: schema public already has %', v_taken

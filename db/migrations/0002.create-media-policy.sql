@@ -11,18 +11,24 @@ create table public.media_settings (
     max_attempts smallint not null default 5 check (max_attempts between 1 and 100),
     backoff_first interval not null default '5 seconds' check (backoff_first > '0 seconds'),
     backoff_most interval not null default '1 hour' check (backoff_most >= backoff_first),
+    pause_most interval not null default '1 hour' check (pause_most > '0 seconds'),
+    refusals_per_hour smallint not null default 20 check (refusals_per_hour between 1 and 10000),
     waiting_recheck interval not null default '15 seconds' check (waiting_recheck > '0 seconds'),
-    object_cache_control text not null default '31536000, immutable'
+    object_cache_control text not null default 'max-age=31536000, immutable'
 );
 insert into public.media_settings default values;
 comment on table public.media_settings is 'The one row of settings that the functions read.';
 comment on column public.media_settings.project_url is
     'Supabase project URL without a trailing slash; public_url is built from it.';
 comment on column public.media_settings.lease is 'How long a claimed row stays its poller''s without a renewal.';
+comment on column public.media_settings.pause_most is
+    'A pause that keeps being confirmed doubles up to this.';
+comment on column public.media_settings.refusals_per_hour is
+    'Requests that WhatsApp may refuse to one number in an hour; it blocks numbers that go on. It is also the most jobs of one number in work at once, so that even a token that expires under all of them stays within it.';
 comment on column public.media_settings.waiting_recheck is
     'How often a row that waits for another one checks that the other is still at work.';
 comment on column public.media_settings.object_cache_control is
-    'Cache-Control max-age and directives of stored objects; their content never changes.';
+    'Cache-Control of stored objects, whose content never changes.';
 
 create table public.media_buckets (
     bucket_name text primary key check (bucket_name ~ '^[a-z0-9][a-z0-9_-]*$'),
@@ -119,6 +125,8 @@ insert into public.media_failure_rules (source, provider_code, http_status, acti
     ('storage', null, '[429,430)', 'pause', 'storage_rate_limited', '30 seconds'),
     ('storage', null, '[503,504)', 'pause', 'storage_unavailable', '30 seconds'),
     ('storage', null, null, 'retry', 'storage_failed', null),
+    ('poller', 'spool_full', null, 'pause', 'spool_full', '1 minute'),
+    ('poller', 'check_failed', null, 'retry', 'content_check_failed', null),
     ('poller', null, null, 'retry', 'poller_failed', null);
 insert into public.media_failure_rules (source, provider_code, action, failure_code, pause_for)
 select 'whatsapp', code::text, 'pause', 'whatsapp_permission_lost', interval '15 minutes'

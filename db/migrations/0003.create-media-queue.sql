@@ -21,6 +21,7 @@ create table public.media_objects (
     stored_at timestamptz,
     constraint media_objects_path_key unique (bucket_name, storage_path),
     check ((state = 'uploading') = (leader_id is not null)),
+    check ((bucket_name is null) = (storage_path is null)),
     check (state = 'uploading' or num_nulls(
         file_size, stored_hash, stored_size, mime_type, bucket_name, storage_path, stored_at) = 0)
 );
@@ -40,21 +41,30 @@ alter table public.media
     add constraint pgmedia_media_object_id_fkey
     foreign key (object_id) references public.media_objects (id) not valid;
 
+create table public.media_sources (
+    source text primary key,
+    refused_at timestamptz[] not null default '{}'
+);
+comment on table public.media_sources is
+    'One row per phone number that media came from. Its lock makes the claims of one number take turns, so that its limit holds.';
+comment on column public.media_sources.refused_at is 'When WhatsApp refused a request of this number, over the last hour.';
+
 create table public.media_processing_queue (
     id uuid primary key references public.media (id) on delete cascade,
     message_id uuid not null,
     whatsapp_media_id text not null,
-    source text not null,
+    source text not null check (source like 'whatsapp:%'),
     status text not null default 'pending'
         check (status in ('pending', 'processing', 'waiting', 'failed', 'cancelled')),
     priority smallint not null default 5 check (priority between 1 and 10),
     due_at timestamptz not null default now(),
     attempts smallint not null default 0 check (attempts >= 0),
     max_attempts smallint not null check (max_attempts > 0),
+    pauses smallint not null default 0,
     fencing_token integer not null default 0,
     claimed_by text,
     lease_until timestamptz,
-    content_hash text,
+    content_hash text check (content_hash ~ '^[0-9a-f]{64}$'),
     waiting_for uuid,
     last_error_code text,
     last_error_text text,
@@ -63,14 +73,17 @@ create table public.media_processing_queue (
     check ((status = 'processing') = (claimed_by is not null)),
     check ((status = 'processing') = (lease_until is not null)),
     check ((status = 'waiting') = (waiting_for is not null)),
-    check (waiting_for <> id)
+    check (waiting_for <> id),
+    check (status <> 'waiting' or content_hash is not null),
+    check (status <> 'processing' or attempts > 0),
+    check (status not in ('failed', 'cancelled') or last_error_code is not null)
 ) with (
     fillfactor = 70, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_scale_factor = 0,
     autovacuum_analyze_threshold = 1000, autovacuum_analyze_scale_factor = 0
 );
-create index media_queue_due_idx on public.media_processing_queue (priority, due_at, id)
+create index media_queue_due_idx on public.media_processing_queue (source, priority, due_at, id)
     where status = 'pending';
-create index media_queue_claimed_idx on public.media_processing_queue (claimed_by)
+create index media_queue_claimed_idx on public.media_processing_queue (source)
     where status = 'processing';
 create index media_queue_waiting_idx on public.media_processing_queue (waiting_for)
     where status = 'waiting';
@@ -86,6 +99,8 @@ comment on column public.media_processing_queue.due_at is
     'pending: do not start before this. waiting: look again at the leader after this.';
 comment on column public.media_processing_queue.attempts is
     'Attempts spent. A claim spends one; a release, a pause and a join give it back.';
+comment on column public.media_processing_queue.pauses is
+    'Pauses that began with this row while its source worked for others. At max_attempts it is the row that is at fault.';
 comment on column public.media_processing_queue.fencing_token is
     'Grows with every claim and never falls. A write that brings an older one changes nothing.';
 comment on column public.media_processing_queue.waiting_for is
@@ -114,7 +129,7 @@ create index media_deletion_queue_due_idx on public.media_deletion_queue (due_at
     where status = 'pending';
 create index media_deletion_queue_claimed_idx on public.media_deletion_queue (claimed_by)
     where status = 'processing';
-create index media_deletion_queue_object_idx on public.media_deletion_queue (object_id)
+create unique index media_deletion_queue_object_key on public.media_deletion_queue (object_id)
     where object_id is not null;
 comment on table public.media_deletion_queue is
     'Files to remove from storage. Never given up: a file nobody removes is a leak.';
@@ -130,10 +145,13 @@ create table public.media_pollers (
 comment on table public.media_pollers is 'Pollers at work; one not seen for five leases is forgotten.';
 
 create table public.media_pauses (
-    scope text primary key check (scope = 'storage' or scope like 'whatsapp:%'),
+    scope text primary key check (scope = 'storage' or scope like 'whatsapp:%' or scope like 'poller:%'),
     reason text not null,
     detail text,
+    strikes smallint not null default 1,
     paused_at timestamptz not null default now(),
     until timestamptz not null
 );
-comment on table public.media_pauses is 'Sources the whole fleet leaves alone until the given time.';
+comment on table public.media_pauses is
+    'Sources the whole fleet leaves alone until the given time. After it one job probes; its success removes the row, its failure makes the next pause longer.';
+comment on column public.media_pauses.strikes is 'How many pauses in a row, without a success between them.';

@@ -5,7 +5,6 @@ set local lock_timeout = '5s';
 set local statement_timeout = '10min';
 
 drop function if exists public.whatsapp_webhook(json), public.whatsapp_webhook(text, text, text);
-drop function if exists public.claim_media_jobs(text, integer);
 
 do $$
 begin

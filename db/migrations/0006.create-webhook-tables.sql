@@ -1,4 +1,4 @@
--- squawk-ignore-file require-concurrent-index-creation, constraint-missing-not-valid, ban-drop-function
+-- squawk-ignore-file require-concurrent-index-creation, constraint-missing-not-valid
 -- Webhook calls as they came, what the webhook's door needs to know, and media URLs sent by webhook.
 -- depends: 0005.close-media-tables
 
@@ -76,6 +76,9 @@ begin
         foreach v_role in array array['public', 'anon', 'authenticated', 'service_role'] loop
             if v_role = 'public' or to_regrole(v_role) is not null then
                 execute format('revoke all on public.%I from %s', v_table, v_role);
+                if v_table = 'whatsapp_webhook_events' then
+                    execute format('revoke all on sequence public.whatsapp_webhook_events_id_seq from %s', v_role);
+                end if;
             end if;
         end loop;
         execute format('alter table public.%I enable row level security', v_table);
@@ -98,6 +101,3 @@ begin
             using errcode = 'MD030', hint = 'Rename it, then migrate again.';
     end if;
 end $$;
-
--- It answers with another column now, which `create or replace` cannot bring about.
-drop function if exists public.claim_media_jobs(text, integer);

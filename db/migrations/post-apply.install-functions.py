@@ -9,15 +9,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from psycopg.errors import InvalidFunctionDefinition
 from yoyo import step  # pyright: ignore[reportUnknownVariableType]
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
+END_OF_BODY = "\n$$;\n"
 
-# Functions of these names, with the transaction that last wrote each: a change is our doing.
+# Functions of a name, with the transaction that last wrote each: a change is our doing.
 LIST_FUNCTIONS = """
     select p.oid, p.xmin::text, p.oid::regprocedure::text
     from pg_catalog.pg_proc p
-    where p.pronamespace = 'public'::regnamespace and p.proname = any (%s)
+    where p.pronamespace = 'public'::regnamespace and p.proname = %s
 """
 
 CLOSE_TO_THE_PUBLIC = """
@@ -62,29 +64,48 @@ end $$;
 
 def install_functions(connection: Any) -> None:
     """Replace all functions; drop those installed earlier that no file defines any more."""
-    files = sorted(FUNCTIONS.rglob("*.sql"))
     cursor = connection.cursor()
     cursor.execute("set local lock_timeout = '5s'")
     cursor.execute("set local search_path = ''")  # signatures are recorded with their schema
     cursor.execute(
         "set local check_function_bodies = off"
     )  # files refer to each other in any order
-    names = [path.stem for path in files]
-    before = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())
-    for path in files:
-        cursor.execute(path.read_text(encoding="utf-8"))
-    after = set(cursor.execute(LIST_FUNCTIONS, [names]).fetchall())
-    installed = [signature for _, _, signature in after - before]
-
-    recorded = cursor.execute("delete from public.media_schema_functions returning signature")
-    for (signature,) in recorded.fetchall():
-        if signature not in installed:
-            cursor.execute(f"drop function if exists {signature}")
+    deleted = cursor.execute("delete from public.media_schema_functions returning signature")
+    recorded = {signature for (signature,) in deleted.fetchall()}
+    installed = [install(connection, path, recorded) for path in sorted(FUNCTIONS.rglob("*.sql"))]
+    for signature in recorded.difference(installed):
+        cursor.execute(f"drop function if exists {signature}")
     cursor.executemany(
         "insert into public.media_schema_functions (signature) values (%s)",
         [[signature] for signature in installed],
     )
     cursor.execute(CLOSE_TO_THE_PUBLIC)
+
+
+def install(connection: Any, path: Path, recorded: set[str]) -> str:
+    """Run the file of one function; returns its signature.
+
+    Another function of the name may be there: an earlier one of ours, or a bot's own overload. So
+    what the file says about the function after its body is said about this signature. A bot's own
+    function of the same signature is not replaced: that is an error.
+    """
+    cursor = connection.cursor()
+    earlier = {one for one in recorded if one.startswith(f"public.{path.stem}(")}
+    body, end, remarks = path.read_text(encoding="utf-8").partition(END_OF_BODY)
+    if not earlier:
+        body = body.replace("create or replace function", "create function", 1)
+    before = set(cursor.execute(LIST_FUNCTIONS, [path.stem]).fetchall())
+    try:
+        with connection.transaction():
+            cursor.execute(body + end)
+    except InvalidFunctionDefinition:  # other columns or names of arguments: not to be replaced
+        for signature in earlier:
+            cursor.execute(f"drop function if exists {signature}")
+        cursor.execute(body + end)
+    after = set(cursor.execute(LIST_FUNCTIONS, [path.stem]).fetchall())
+    ((_, _, signature),) = after - before
+    cursor.execute(remarks.replace(f"function public.{path.stem} ", f"function {signature} "))
+    return signature
 
 
 steps = [step(install_functions)]

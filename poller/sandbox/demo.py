@@ -87,16 +87,16 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
     `keep`: hold the database up until Ctrl-C. `real`: use the Postgres and the Storage that are
     configured, where they are; the messages are made up all the same.
     """
+    this_task = asyncio.current_task()
+    assert this_task is not None  # noqa: S101
+    for one in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(one, this_task.cancel)
     console = Console()
     configured = configuration() if real else {}
     announce(console, configured)
     files = (folder / "files").resolve()
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
-    this_task = asyncio.current_task()
-    assert this_task is not None  # noqa: S101
-    for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, this_task.cancel)
     finished = False
     try:
         async with open_world(files, configured) as world:
@@ -225,7 +225,11 @@ async def _start(world: World, *command: str) -> asyncio.subprocess.Process:
 
 async def _run_to_end(world: World, *command: str) -> None:
     process = await _start(world, *command)
-    if await process.wait() != 0:
+    try:
+        await process.wait()
+    finally:
+        await _stop(process)
+    if process.returncode != 0:
         raise RuntimeError(f"pgmedia {command[0]} ended with exit code {process.returncode}")
 
 

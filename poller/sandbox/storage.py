@@ -25,11 +25,11 @@ from poller.sandbox.storage_routes import Handler, StorageRoutes
 
 API = "/storage/v1/"
 STOP_SECONDS = 0.05
-"""how long a request in hand may go on when the server stops."""
+"""How long a request in hand may go on when the server stops."""
 
 
 class StorageApi:
-    """the server, on a port of the loopback interface; `url` is what SUPABASE_URL is set to.
+    """The server, on a port of the loopback interface; `url` is what SUPABASE_URL is set to.
 
     Buckets and objects stay in `folder` over `stop` and `start`, and for a later server on it.
     `secret` signs keys and URLs, and `file_size_limit` is the global one in bytes.
@@ -46,15 +46,15 @@ class StorageApi:
         self.faults = faults or Faults()
         self.url = ""
         self.secret_key = "sb_secret_sandbox"  # noqa: S105 - it opens nothing else
-        """the newer kind of service key, which is no JWT."""
+        """The newer kind of service key, which is no JWT."""
         self.requests: Counter[str] = Counter()
-        """requests by route, those with staged faults included."""
+        """Requests by route, those with staged faults included."""
         self.uploads: Counter[str] = Counter()
-        """uploads that were stored, by "bucket/name"."""
+        """Uploads that were stored, by "bucket/name"."""
         self.removed: Counter[str] = Counter()
-        """objects that were removed, by "bucket/name"."""
+        """Objects that were removed, by "bucket/name"."""
         self.receiving = Receiving()
-        """bodies of uploads on their way in, which can be waited for."""
+        """Bodies of uploads on their way in, which can be waited for."""
         self._folder = folder
         self._file_size_limit = file_size_limit
         self._keys = Keys(secret, self.secret_key)
@@ -66,21 +66,21 @@ class StorageApi:
     def make_key(
         self, role: str, *, expires_in: float = KEY_SECONDS, secret: str | None = None
     ) -> str:
-        """a key of `role` that ends in `expires_in` seconds, signed with another secret if given.
+        """A key of `role` that ends in `expires_in` seconds, signed with another secret if given.
 
         It has expired already if `expires_in` is negative.
         """
         return self._keys.make_key(role, expires_in=expires_in, secret=secret)
 
     def sign_path(self, bucket: str, name: str, expires_in: float) -> str:
-        """a signed URL of the object, as a path below /storage/v1; it works `expires_in` seconds.
+        """A signed URL of the object, as a path below /storage/v1; it works `expires_in` seconds.
 
         It has expired already if `expires_in` is negative.
         """
         return self._keys.sign_path(bucket, name, expires_in)
 
     async def start(self, port: int = 0) -> None:
-        """listen on `port` of 127.0.0.1, 0 for any that is free."""
+        """Listen on `port` of 127.0.0.1, 0 for any that is free."""
         self._files = StorageFiles(self._folder)
         self._runner = web.AppRunner(
             self._app(self._files),
@@ -93,7 +93,7 @@ class StorageApi:
         self.url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """close the port and all connections, stalled ones too."""
+        """Close the port and all connections, stalled ones too."""
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

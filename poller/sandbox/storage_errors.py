@@ -5,11 +5,11 @@ from enum import Enum
 from poller.sandbox.faults import Answer, Fault
 
 TRUE_STATUSES = (416, 429, 500, 544)
-"""the codes that are the HTTP status as well; all others come as HTTP 400."""
+"""The codes that are the HTTP status as well; all others come as HTTP 400."""
 
 
 class Reason(Enum):
-    """a refusal: its code, `error`, `message` ({} stands for what it is about) and `code`."""
+    """A refusal: its code, `error`, `message` ({} stands for what it is about) and `code`."""
 
     OBJECT_EXISTS = (409, "Duplicate", "The resource already exists", "KeyAlreadyExists")
     BUCKET_EXISTS = (409, "Duplicate", "The resource already exists", "BucketAlreadyExists")
@@ -58,7 +58,7 @@ class Reason(Enum):
     INTERNAL = (500, "Internal", "Internal Server Error", "InternalError")
 
     def body(self, about: str = "") -> dict[str, str]:
-        """the json body of the answer."""
+        """The json body of the answer."""
         status, error, message, code = self.value
         return {
             "statusCode": str(status),
@@ -69,16 +69,16 @@ class Reason(Enum):
 
     @property
     def status(self) -> int:
-        """the HTTP status of the answer."""
+        """The HTTP status of the answer."""
         return self.value[0] if self.value[0] in TRUE_STATUSES else 400
 
     def fault(self) -> Fault:
-        """a fault that makes the server give this answer."""
+        """A fault that makes the server give this answer."""
         return Fault(self.status, self.body())
 
 
 class StorageError(Exception):
-    """the request is turned down for `reason`; `about` is put into its message."""
+    """The request is turned down for `reason`; `about` is put into its message."""
 
     def __init__(self, reason: Reason, about: str = "") -> None:
         super().__init__(reason.name, about)
@@ -86,43 +86,43 @@ class StorageError(Exception):
         self.about = about
 
     def answer(self) -> Answer:
-        """the answer that says so."""
+        """The answer that says so."""
         return Answer.of(self.reason.body(self.about), self.reason.status)
 
 
 def read_only() -> Fault:
-    """the database is in read-only mode: HTTP 400 with the code 503."""
+    """The database is in read-only mode: HTTP 400 with the code 503."""
     return Reason.READ_ONLY.fault()
 
 
 def database_timeout() -> Fault:
-    """the database took too long: HTTP 544."""
+    """The database took too long: HTTP 544."""
     return Reason.TIMEOUT.fault()
 
 
 def too_many_connections() -> Fault:
-    """the database has no connection left: HTTP 429."""
+    """The database has no connection left: HTTP 429."""
     return Reason.TOO_MANY_CONNECTIONS.fault()
 
 
 def internal_error() -> Fault:
-    """the database is down: HTTP 500."""
+    """The database is down: HTTP 500."""
     return Reason.INTERNAL.fault()
 
 
 def bad_gateway() -> Fault:
-    """a gateway got no answer from the server: HTTP 502 with a page."""
+    """A gateway got no answer from the server: HTTP 502 with a page."""
     title = "<title>502 Bad Gateway</title>"
     return Fault(502, f"<html><head>{title}</head><body><h1>502 Bad Gateway</h1></body></html>")
 
 
 def gateway_denial() -> Fault:
-    """a gateway does not accept the key: HTTP 401 without a body."""
+    """A gateway does not accept the key: HTTP 401 without a body."""
     return Fault(401)
 
 
 def stalled() -> Fault:
-    """the server hangs before anything was done, and a gateway gives up when it is `released`.
+    """The server hangs before anything was done, and a gateway gives up when it is `released`.
 
     `Fault.stall()` hangs when all is done and only the answer is missing.
     """
@@ -130,7 +130,7 @@ def stalled() -> Fault:
 
 
 def dropped() -> Fault:
-    """the connection breaks before anything was done.
+    """The connection breaks before anything was done.
 
     `Fault.disconnect()` breaks it when all is done and only the answer is missing.
     """

@@ -22,13 +22,13 @@ LONGEST_FILE_NAME = 200
 
 
 def now() -> str:
-    """the time as the server writes it: ISO 8601, UTC, milliseconds."""
+    """The time as the server writes it: ISO 8601, UTC, milliseconds."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """a bucket; sizes are in bytes, and None stands for no limit."""
+    """A bucket; sizes are in bytes, and None stands for no limit."""
 
     id: str
     name: str
@@ -39,13 +39,13 @@ class Bucket:
     updated_at: str = field(default_factory=now)
 
     def row(self) -> dict[str, object]:
-        """the bucket as the API shows it."""
+        """The bucket as the API shows it."""
         return {**asdict(self), "owner": "", "type": "STANDARD"}
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """an object; `size` is in bytes, and `file` is where it is within the folder of its bucket."""
+    """An object; `size` is in bytes, and `file` is where it is within the folder of its bucket."""
 
     bucket_id: str
     name: str
@@ -61,7 +61,7 @@ class Stored:
     file: str
 
     def entry(self, name: str) -> dict[str, object]:
-        """the object as a listing shows it, under `name`."""
+        """The object as a listing shows it, under `name`."""
         return {
             "name": name,
             "id": self.id,
@@ -80,7 +80,7 @@ class Stored:
         }
 
     def row(self) -> dict[str, object]:
-        """the object as the API shows it when it was deleted."""
+        """The object as the API shows it when it was deleted."""
         return {
             **self.entry(self.name),
             "bucket_id": self.bucket_id,
@@ -91,7 +91,7 @@ class Stored:
         }
 
     def info(self) -> dict[str, object]:
-        """the object as the API describes it."""
+        """The object as the API describes it."""
         return {
             "id": self.id,
             "name": self.name,
@@ -108,7 +108,7 @@ class Stored:
 
 
 class Incoming:
-    """a body on its way in: a file that goes away unless it is kept."""
+    """A body on its way in: a file that goes away unless it is kept."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
@@ -118,22 +118,22 @@ class Incoming:
 
     @property
     def etag(self) -> str:
-        """the tag of the bytes so far, in quotes."""
+        """The tag of the bytes so far, in quotes."""
         return f'"{self._digest.hexdigest()}"'
 
     def write(self, chunk: bytes) -> None:
-        """add `chunk` to the file."""
+        """Add `chunk` to the file."""
         self._file.write(chunk)
         self._digest.update(chunk)
         self.size += len(chunk)
 
     def flush(self) -> None:
-        """hand what was written to the file system."""
+        """Hand what was written to the file system."""
         self._file.flush()
 
 
 class StorageFiles:
-    """the buckets and objects of `folder`, which is made if it is not there."""
+    """The buckets and objects of `folder`, which is made if it is not there."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -153,21 +153,21 @@ class StorageFiles:
         )
 
     def close(self) -> None:
-        """let go of the folder."""
+        """Let go of the folder."""
         self._rows.close()
 
     def bucket(self, bucket_id: str) -> Bucket | None:
-        """the bucket, or None."""
+        """The bucket, or None."""
         row = self._rows.execute("select data from buckets where id = ?", [bucket_id]).fetchone()
         return None if row is None else Bucket(**json.loads(row[0]))
 
     def buckets(self) -> list[Bucket]:
-        """all buckets in the order they were made."""
+        """All buckets in the order they were made."""
         rows = self._rows.execute("select data from buckets order by rowid")
         return [Bucket(**json.loads(data)) for (data,) in rows]
 
     def save_bucket(self, bucket: Bucket) -> None:
-        """make the bucket, or change it to what it is here."""
+        """Make the bucket, or change it to what it is here."""
         self._rows.execute(
             "insert into buckets values (?, ?) on conflict (id) do update set data = excluded.data",
             [bucket.id, json.dumps(asdict(bucket))],
@@ -175,18 +175,18 @@ class StorageFiles:
         (self.folder / bucket.id).mkdir(exist_ok=True)
 
     def drop_bucket(self, bucket_id: str) -> None:
-        """forget the bucket, which is empty."""
+        """Forget the bucket, which is empty."""
         self._rows.execute("delete from buckets where id = ?", [bucket_id])
         shutil.rmtree(self.folder / bucket_id, ignore_errors=True)
 
     def find(self, bucket_id: str, name: str) -> Stored | None:
-        """the object, or None."""
+        """The object, or None."""
         query = "select data from objects where bucket = ? and name = ?"
         row = self._rows.execute(query, [bucket_id, name]).fetchone()
         return None if row is None else Stored(**json.loads(row[0]))
 
     def objects(self, bucket_id: str, prefix: str = "") -> list[Stored]:
-        """the objects whose names begin with `prefix` in any case of its letters, by name."""
+        """The objects whose names begin with `prefix` in any case of its letters, by name."""
         rows = self._rows.execute(
             "select data from objects where bucket = ? and lower(substr(name, 1, ?)) = ?"
             " order by name",
@@ -196,7 +196,7 @@ class StorageFiles:
 
     @contextmanager
     def receive(self) -> Generator[Incoming]:
-        """a body to write to; what is not kept at the end is gone."""
+        """A body to write to; what is not kept at the end is gone."""
         path = self._incoming / uuid4().hex
         try:
             with path.open("wb") as file:
@@ -214,7 +214,7 @@ class StorageFiles:
         cache_control: str,
         user_metadata: dict[str, object],
     ) -> Stored:
-        """make `incoming` the object of that name: a new one, or a new version of an old one."""
+        """Make `incoming` the object of that name: a new one, or a new version of an old one."""
         previous = self.find(bucket_id, name)
         version, time = str(uuid4()), now()
         stored = Stored(
@@ -242,7 +242,7 @@ class StorageFiles:
         return stored
 
     def remove(self, bucket_id: str, names: Iterable[str]) -> list[Stored]:
-        """delete the objects of these names and return those that were there."""
+        """Delete the objects of these names and return those that were there."""
         found = [stored for name in dict.fromkeys(names) if (stored := self.find(bucket_id, name))]
         for stored in found:
             self._rows.execute(
@@ -253,11 +253,11 @@ class StorageFiles:
         return found
 
     def path(self, stored: Stored) -> Path:
-        """the file of the object."""
+        """The file of the object."""
         return self.folder / stored.bucket_id / stored.file
 
     def _file_name(self, bucket_id: str, name: str, version: str) -> str:
-        """the name of the object if a file can have it, else one that no object can have.
+        """The name of the object if a file can have it, else one that no object can have.
 
         Names end in `/`, go through `..`, or are folders of other names (`a` and `a/b`) at will.
         """

@@ -16,19 +16,19 @@ KEY_SECONDS = 10 * 365 * 24 * 3600
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """who asks: the role in the key, and whether there was a good key at all."""
+    """Who asks: the role in the key, and whether there was a good key at all."""
 
     role: str = "anon"
     authenticated: bool = False
 
     @property
     def sees_all(self) -> bool:
-        """whether row-level security does not apply; as there are no policies, others see none."""
+        """Whether row-level security does not apply; as there are no policies, others see none."""
         return self.role == "service_role"
 
 
 class Keys:
-    """makes and checks what is signed with `secret`; `secret_key` is a key that is no JWT."""
+    """Makes and checks what is signed with `secret`; `secret_key` is a key that is no JWT."""
 
     def __init__(self, secret: str, secret_key: str) -> None:
         self._secret = secret
@@ -37,7 +37,7 @@ class Keys:
     def make_key(
         self, role: str, *, expires_in: float = KEY_SECONDS, secret: str | None = None
     ) -> str:
-        """a key of `role` that ends in `expires_in` seconds, signed with another secret if given.
+        """A key of `role` that ends in `expires_in` seconds, signed with another secret if given.
 
         It has expired already if `expires_in` is negative.
         """
@@ -45,7 +45,7 @@ class Keys:
         return _sign(claims, self._secret if secret is None else secret, expires_in)
 
     def sign_path(self, bucket: str, name: str, expires_in: float) -> str:
-        """a signed URL of the object, as a path below /storage/v1; it works `expires_in` seconds.
+        """A signed URL of the object, as a path below /storage/v1; it works `expires_in` seconds.
 
         It has expired already if `expires_in` is negative.
         """
@@ -54,7 +54,7 @@ class Keys:
         return f"/object/sign/{path}?token={token}"
 
     def check_path(self, bucket: str, name: str, token: str) -> float:
-        """when the token of a signed URL ends, in seconds since 1970; a bad one is refused."""
+        """When the token of a signed URL ends, in seconds since 1970; a bad one is refused."""
         try:
             claims = _read(token, self._secret)
         except ValueError as error:
@@ -64,7 +64,7 @@ class Keys:
         return claims["exp"]
 
     def caller(self, request: web.Request) -> Caller:
-        """who asks; a bad key is refused."""
+        """Who asks; a bad key is refused."""
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
         if request.headers.get("apikey") == self._secret_key and token in ("", self._secret_key):
             return Caller("service_role", authenticated=True)
@@ -75,7 +75,7 @@ class Keys:
         return Caller(str(claims.get("role")), authenticated=True)
 
     def keyed_caller(self, request: web.Request) -> Caller:
-        """who asks; a bad key is refused, and none at all in other words."""
+        """Who asks; a bad key is refused, and none at all in other words."""
         secret_key_given = request.headers.get("apikey") == self._secret_key
         if "Authorization" not in request.headers and not secret_key_given:
             message = "headers must have required property 'authorization'"
@@ -89,7 +89,7 @@ def _sign(claims: Mapping[str, object], secret: str, expires_in: float) -> str:
 
 
 def _read(token: str, secret: str) -> dict[str, Any]:
-    """the claims in the token; raises ValueError in the words of the server if it is not good."""
+    """The claims in the token; raises ValueError in the words of the server if it is not good."""
     if token.count(".") != 2:
         raise ValueError("Invalid Compact JWS")
     try:

@@ -19,7 +19,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 def hand_out(
     request: web.Request, stored: Stored, path: Path, expires: float | None = None
 ) -> Answer:
-    """the object in the file `path`, or the part that is asked for, or only its headers.
+    """The object in the file `path`, or the part that is asked for, or only its headers.
 
     What comes through a signed URL has its end `expires`, in seconds since 1970, in place of
     a cache-control.
@@ -44,7 +44,7 @@ def hand_out(
 
 
 def parse_range(header: str, size: int) -> tuple[int, int]:
-    """the first byte and the one after the last that a Range header asks of `size` bytes."""
+    """The first byte and the one after the last that a Range header asks of `size` bytes."""
     match = RANGE.fullmatch(header)
     if match is None or match.groups() == ("", "") or size == 0:
         raise StorageError(Reason.RANGE)
@@ -61,7 +61,7 @@ def parse_range(header: str, size: int) -> tuple[int, int]:
 def list_entries(
     objects: Iterable[Stored], folder: str, search: str, column: str, order: str
 ) -> list[dict[str, object]]:
-    """what is right below `folder` and begins with `search`: objects, and folders with id null.
+    """What is right below `folder` and begins with `search`: objects, and folders with id null.
 
     `objects` are those whose names begin with `folder` and `search`. By name, folders are among
     the objects; by another column they come first.

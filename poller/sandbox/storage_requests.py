@@ -25,7 +25,7 @@ Json = dict[str, object]
 
 
 class BucketSettings(TypedDict, total=False):
-    """the settings of a bucket that a request sets; a limit of None clears the one there is."""
+    """The settings of a bucket that a request sets; a limit of None clears the one there is."""
 
     public: bool
     file_size_limit: int | None
@@ -34,7 +34,7 @@ class BucketSettings(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """the body of an object on its way in.
+    """The body of an object on its way in.
 
     `limit` is the number of bytes after which the body turns out to be too large; None where
     that is not looked at any more.
@@ -48,7 +48,7 @@ class Upload:
 
 
 class Receiving:
-    """how many bodies of objects are on their way in, by "bucket/name"."""
+    """How many bodies of objects are on their way in, by "bucket/name"."""
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
@@ -56,7 +56,7 @@ class Receiving:
 
     @contextmanager
     def one(self, path: str) -> Generator[None]:
-        """count a body for `path` as long as this is open."""
+        """Count a body for `path` as long as this is open."""
         self._count(path, 1)
         try:
             yield
@@ -64,7 +64,7 @@ class Receiving:
             self._count(path, -1)
 
     async def wait_for(self, path: str, count: int) -> None:
-        """return once there are `count` bodies for `path` on their way in."""
+        """Return once there are `count` bodies for `path` on their way in."""
         while self._counts[path] != count:
             await self._changed.wait()
 
@@ -75,7 +75,7 @@ class Receiving:
 
 
 async def read_json(request: web.Request) -> Json:
-    """the json object that is the body of the request."""
+    """The json object that is the body of the request."""
     try:
         body: object = json.loads(await request.read())
     except ValueError:
@@ -86,7 +86,7 @@ async def read_json(request: web.Request) -> Json:
 
 
 def read_integer(body: Json, name: str, default: int | None = None, least: int = 0) -> int:
-    """the integer, or the text of one, under `name`; without a default it has to be there."""
+    """The integer, or the text of one, under `name`; without a default it has to be there."""
     value = _required(body, name) if default is None else body.get(name, default)
     if isinstance(value, str) and value.isdecimal():
         value = int(value)
@@ -98,7 +98,7 @@ def read_integer(body: Json, name: str, default: int | None = None, least: int =
 
 
 def read_text(body: Json, name: str, default: str | None = None) -> str:
-    """the text under `name`; without a default it has to be there."""
+    """The text under `name`; without a default it has to be there."""
     value = _required(body, name) if default is None else body.get(name, default)
     if not isinstance(value, str):
         raise StorageError(Reason.SCHEMA, f"body/{name} must be string")
@@ -106,7 +106,7 @@ def read_text(body: Json, name: str, default: str | None = None) -> str:
 
 
 def read_texts(body: Json, name: str) -> list[str]:
-    """the texts under `name`, at least one."""
+    """The texts under `name`, at least one."""
     value = _required(body, name)
     if not _is_texts(value):
         raise StorageError(Reason.SCHEMA, f"body/{name} must be array")
@@ -116,7 +116,7 @@ def read_texts(body: Json, name: str) -> list[str]:
 
 
 def read_sort(body: Json) -> tuple[str, str]:
-    """the column and the order, "asc" or "desc", under `sortBy`; by name without."""
+    """The column and the order, "asc" or "desc", under `sortBy`; by name without."""
     sort = body.get("sortBy", {"column": "name"})
     if not isinstance(sort, dict):
         raise StorageError(Reason.SCHEMA, "body/sortBy must be object")
@@ -129,7 +129,7 @@ def read_sort(body: Json) -> tuple[str, str]:
 
 
 def read_settings(body: Json, global_limit: int) -> BucketSettings:
-    """the settings that are there; a size may be text like "50MB", `global_limit` at most."""
+    """The settings that are there; a size may be text like "50MB", `global_limit` at most."""
     settings = BucketSettings()
     if "public" in body:
         if not isinstance(body["public"], bool):
@@ -143,7 +143,7 @@ def read_settings(body: Json, global_limit: int) -> BucketSettings:
 
 
 async def read_upload(request: web.Request, bucket: Bucket, global_limit: int) -> Upload:
-    """the object in the body of the request, once its type and declared size are found good.
+    """The object in the body of the request, once its type and declared size are found good.
 
     A multipart body is cut off when it turns out too large; a raw one is believed, and may be of
     any size if it does not say which.

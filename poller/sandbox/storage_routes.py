@@ -31,7 +31,7 @@ Handler = Callable[[web.Request], Awaitable[Answer]]
 
 
 class StorageRoutes:
-    """the answers of the server over `files`; `file_size_limit` is the global one in bytes.
+    """The answers of the server over `files`; `file_size_limit` is the global one in bytes.
 
     `uploads` and `removed` count what was stored and removed, by "bucket/name", and `receiving`
     what is on its way in.
@@ -55,7 +55,7 @@ class StorageRoutes:
         self._file_size_limit = file_size_limit
 
     def table(self) -> list[tuple[str, str, str, Handler]]:
-        """the name, the method, the path below /storage/v1 and the handler of each route."""
+        """The name, the method, the path below /storage/v1 and the handler of each route."""
         item = "{bucket}/{name:.+}"
         return [
             ("bucket", "POST", "bucket", self._create_bucket),
@@ -81,14 +81,14 @@ class StorageRoutes:
         ]
 
     def _bucket(self, bucket_id: str, caller: Caller) -> Bucket:
-        """the bucket as the caller sees it."""
+        """The bucket as the caller sees it."""
         bucket = self._files.bucket(bucket_id)
         if bucket is None or not caller.sees_all:
             raise StorageError(Reason.NO_BUCKET)
         return bucket
 
     def _stored(self, bucket_id: str, name: str, *, visible: bool = True) -> Stored:
-        """the object; one that is not visible is not there."""
+        """The object; one that is not visible is not there."""
         check_object_name(name)
         stored = self._files.find(bucket_id, name)
         if stored is None or not visible:
@@ -96,7 +96,7 @@ class StorageRoutes:
         return stored
 
     def _readable(self, request: web.Request, caller: Caller) -> Stored:
-        """the object of the path, if the caller may read it."""
+        """The object of the path, if the caller may read it."""
         bucket_id, name = _target(request)
         bucket = self._files.bucket(bucket_id)
         if bucket is None or not (bucket.public or caller.authenticated):
@@ -272,13 +272,13 @@ class StorageRoutes:
 
 
 def _bucket_id(request: web.Request) -> str:
-    """the bucket in the path, which need not exist but has to have a good name."""
+    """The bucket in the path, which need not exist but has to have a good name."""
     check_bucket_name(request.match_info["bucket"])
     return request.match_info["bucket"]
 
 
 def _target(request: web.Request) -> tuple[str, str]:
-    """the bucket and the name of the object in the path."""
+    """The bucket and the name of the object in the path."""
     return _bucket_id(request), request.match_info["name"]
 
 

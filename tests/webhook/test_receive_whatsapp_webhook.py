@@ -317,6 +317,15 @@ async def test_lost_media_of_an_unsupported_type(db: Any) -> None:
     assert await db.fetchval("select media_type from media") is None
 
 
+async def test_media_that_came_with_a_warning_is_not_lost(db: Any) -> None:
+    one = message(errors=[{"code": 131000, "title": "Something went wrong"}])
+
+    summary = await receive(db, received(one))
+
+    assert (summary["media_queued"], summary["media_failed"]) == (1, 0)
+    assert [row["status"] for row in await media_of(db, one)] == ["pending"]
+
+
 async def test_lost_media_that_comes_after_all(db: Any) -> None:
     one = lost()
     await receive(db, received(one))

@@ -10,8 +10,8 @@ import pytest
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
-from tests.helpers import claim, eventually, fail, sha256
-from tests.webhook.payloads import Json, hex_hash, media, message, received
+from tests.helpers import begin_upload, claim, describe, eventually, fail, sha256
+from tests.webhook.payloads import PHONE_NUMBER_ID, Json, hex_hash, media, message, received
 from tests.webhook.test_receive_whatsapp_webhook import receive
 
 URL = "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1&hash=2"
@@ -76,6 +76,20 @@ async def test_what_is_no_url_is_dropped(db: Any, url: Any) -> None:
     assert (await receive(db, announced(url)))["media_queued"] == 1
 
     assert await claimed_url(db) is None
+
+
+async def test_a_pause_ends_with_bytes_and_not_with_the_webhooks_word(db: Any) -> None:
+    await receive(db, announced(URL, sha256=hex_hash("a")))
+    await db.execute(
+        "insert into media_pauses (scope, reason, until) values ($1, 'token refused', now())",
+        f"whatsapp:{PHONE_NUMBER_ID}",
+    )
+    ((job, token),) = (await claim(db)).items()
+
+    await describe(db, job, token, mime_type=None, file_size=None)
+    assert await db.fetchval("select count(*) from media_pauses") == 1
+    await begin_upload(db, job, token, content_hash=hex_hash("a"))
+    assert await db.fetchval("select count(*) from media_pauses") == 0
 
 
 async def test_the_poller_downloads_from_the_url_without_asking(

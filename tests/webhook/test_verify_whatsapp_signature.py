@@ -57,5 +57,6 @@ def test_anything_else_is_false(
     database: str, body: bytes | None, given_signature: str | None, secret: str | None
 ) -> None:
     with psycopg.connect(database) as db:
+        db.execute("set role media_client")
         assert verify(db, BODY, signature(BODY), APP_SECRET) is True
         assert verify(db, body, given_signature, secret) is False

@@ -14,16 +14,17 @@ as $$
 #variable_conflict use_column
 begin
     if pause_media_source.scope is null
-        or not (pause_media_source.scope = 'storage' or pause_media_source.scope ~ '^whatsapp:.+')
+        or not (pause_media_source.scope = 'storage' or pause_media_source.scope ~ '^(whatsapp|poller):.+')
     then
         raise exception 'unknown source %', coalesce(quote_literal(pause_media_source.scope), 'null')
-            using errcode = 'MD017', hint = 'Use storage or whatsapp:<phone number id>.';
+            using errcode = 'MD017', hint = 'Use storage, whatsapp:<phone number id> or poller:<name>.';
     end if;
-    return public.extend_media_pause(
-        pause_media_source.scope, pause_media_source.reason, null, pause_media_source.pause_for);
+    return (public.extend_media_pause(
+        pause_media_source.scope, pause_media_source.reason, 'by an operator',
+        pause_media_source.pause_for, pause_media_source.pause_for)).until;
 end;
 $$;
 
 comment on function public.pause_media_source is
-    'Stop claiming jobs of a source (storage, or whatsapp:<phone number id>) for a time, on every poller. Returns when it ends. Error: MD017 unknown source.';
+    'Stop claiming jobs of a source (storage, whatsapp:<phone number id>, or poller:<name>) for a time. Returns when it ends. Error: MD017 unknown source.';
 grant execute on function public.pause_media_source to media_admin;

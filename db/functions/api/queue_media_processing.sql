@@ -39,25 +39,27 @@ begin
     end if;
     v_type := coalesce(v_type, (select f.media_type from public.find_media_format(queue_media_processing.mime_type) f));
 
-    select q.id into v_id
-    from public.queue_media_batch(jsonb_build_array(jsonb_build_object(
-        'message_id', queue_media_processing.message_id,
-        'whatsapp_media_id', queue_media_processing.whatsapp_media_id,
-        'source', v_source,
-        'media_type', v_type,
-        'mime_type', queue_media_processing.mime_type,
-        'file_name', queue_media_processing.file_name,
-        'caption', queue_media_processing.caption,
-        'file_size', queue_media_processing.file_size,
-        'sha256', queue_media_processing.sha256,
-        'priority', queue_media_processing.priority
-    ))) q (id);
-    if not found then
+    loop
+        select q.id into v_id
+        from public.queue_media_batch(jsonb_build_array(jsonb_build_object(
+            'message_id', queue_media_processing.message_id,
+            'whatsapp_media_id', queue_media_processing.whatsapp_media_id,
+            'source', v_source,
+            'media_type', v_type,
+            'mime_type', queue_media_processing.mime_type,
+            'file_name', queue_media_processing.file_name,
+            'caption', queue_media_processing.caption,
+            'file_size', queue_media_processing.file_size,
+            'sha256', queue_media_processing.sha256,
+            'priority', queue_media_processing.priority
+        ))) q (id);
+        exit when found;
         select m.id into v_id
         from public.media m
         where m.message_id = queue_media_processing.message_id
             and m.whatsapp_media_id = queue_media_processing.whatsapp_media_id;
-    end if;
+        exit when found; -- else it was deleted meanwhile: it is new again
+    end loop;
     return v_id;
 end;
 $$;

@@ -1,4 +1,4 @@
--- Lift a pause at once.
+-- Lift a pause at once. One job goes first, as after every pause; when the source works, all follow.
 
 create or replace function public.resume_media_source(scope text)
 returns boolean
@@ -11,13 +11,22 @@ as $$
 declare
     v_found boolean;
 begin
-    delete from public.media_pauses p where p.scope = resume_media_source.scope;
+    update public.media_pauses p
+    set until = now()
+    where p.scope = resume_media_source.scope and p.until > now();
     v_found := found;
+    update public.media_processing_queue q
+    set due_at = now()
+    where q.status = 'pending'
+        and q.due_at > now()
+        and resume_media_source.scope in ('storage', q.source)
+        and q.last_error_code in (select r.failure_code from public.media_failure_rules r where r.action = 'pause');
+    update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
     perform public.wake_media_pollers();
     return v_found;
 end;
 $$;
 
 comment on function public.resume_media_source is
-    'Lift the pause of a source (storage, or whatsapp:<phone number id>) at once. Returns false when it was not paused.';
+    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused requests. Returns false when it was not paused.';
 grant execute on function public.resume_media_source to media_admin;

@@ -20,7 +20,8 @@ begin
         last_error_code = p_code,
         last_error_text = p_text,
         claimed_by = null,
-        lease_until = null
+        lease_until = null,
+        waiting_for = null -- who waits dies with its leader when the content is refused
     where q.id = p_id;
     update public.media m
     set failure_code = p_code, failure_text = p_text, failed_at = clock_timestamp()

@@ -30,7 +30,7 @@ begin
         raise exception 'sha256 % is neither 64 hex digits nor 44 characters of base64', quote_literal(left(p_sha256, 100))
             using errcode = 'MD013', hint = 'Pass it as WhatsApp sent it, or null when it is not known.';
     end if;
-    if p_whatsapp_media_id is null or btrim(p_whatsapp_media_id) = '' then
+    if p_whatsapp_media_id is null or p_whatsapp_media_id !~ '\S' then
         raise exception 'the media id is empty: %', coalesce(quote_literal(p_whatsapp_media_id), 'null')
             using errcode = 'MD014', hint = 'Pass the id of the media object in the webhook.';
     end if;

@@ -1,4 +1,7 @@
 -- The leader is gone: one of those who waited becomes pending, and the others wait for that one.
+--
+-- Rows another transaction works on are skipped: two that free the same rows would wait for each
+-- other. Who is skipped finds out at its next recheck.
 
 create or replace function public.free_waiting_media(p_leader_id uuid)
 returns void
@@ -23,7 +26,12 @@ begin
     if found then
         update public.media_processing_queue q
         set waiting_for = v_next
-        where q.waiting_for = p_leader_id and q.status = 'waiting';
+        where q.id in (
+            select w.id
+            from public.media_processing_queue w
+            where w.waiting_for = p_leader_id and w.status = 'waiting'
+            for update skip locked
+        );
         perform public.log_media_event(v_next, 'freed', jsonb_build_object('waited_for', p_leader_id));
         perform public.wake_media_pollers();
     end if;

@@ -3,6 +3,7 @@
 create or replace function public.refuse_audit_change()
 returns trigger
 language plpgsql
+volatile
 set search_path = ''
 as $$
 begin

@@ -6,6 +6,7 @@
 create or replace function public.release_media_objects()
 returns trigger
 language plpgsql
+volatile
 security definer -- fires for whoever deletes media rows, with no rights on these tables
 set search_path = ''
 as $$

@@ -16,9 +16,11 @@ begin
     for v_job in
         select q.*
         from public.media_processing_queue q
+        join public.media m on m.id = q.id
         where q.status = 'processing' and q.lease_until < clock_timestamp()
         limit p_limit
-        for update skip locked
+        for key share of m skip locked
+        for update of q skip locked
     loop
         v_count := v_count + 1;
         if v_job.attempts >= v_job.max_attempts then

@@ -1,6 +1,12 @@
 -- Take a stored object back from the deletion queue, unless a poller is already removing its file.
+--
+-- Not for an attachment that may not have its format: nothing would refer to it then.
 
-create or replace function public.rescue_media_object(p_content_hash text, p_is_public boolean)
+create or replace function public.rescue_media_object(
+    p_media_id uuid,
+    p_content_hash text,
+    p_is_public boolean
+)
 returns public.media_objects
 language plpgsql
 volatile
@@ -20,6 +26,11 @@ begin
             and o.state = 'deleting'
             and w.status = 'pending'
             and w.attempts = 0
+            and exists (
+                select
+                from public.media m
+                join public.media_formats f on f.mime_type = o.mime_type
+                where m.id = p_media_id and (m.media_type is null or m.media_type = any (f.arrives_as)))
         limit 1
         for update of w skip locked
     )
@@ -35,4 +46,4 @@ end;
 $$;
 
 comment on function public.rescue_media_object is
-    'Take a content whose removal has not begun back from the deletion queue; a null row when there is none.';
+    'Take a content whose removal has not begun back from the deletion queue, for an attachment that will refer to it; a null row when there is none.';

@@ -25,7 +25,7 @@ begin
         for update;
         exit when found;
 
-        v_object := public.rescue_media_object(p_content_hash, p_is_public);
+        v_object := public.rescue_media_object(p_media_id, p_content_hash, p_is_public);
         exit when v_object.id is not null;
 
         insert into public.media_objects (content_hash, is_public, leader_id)

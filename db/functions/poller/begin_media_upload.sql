@@ -34,6 +34,7 @@ declare
     v_bucket public.media_buckets;
     v_object public.media_objects;
 begin
+    perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
     select m.* into v_media from public.media m where m.id = p_id;
     select f.* into v_format from public.find_media_format(p_mime_type) f;
     v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
@@ -52,10 +53,19 @@ begin
     if v_refusal.code is not null then
         verdict := 'rejected';
         reason := v_refusal.code;
-        perform public.bury_media_job(q.id, v_refusal.code, v_refusal.explanation)
-        from public.media_processing_queue q
-        join public.media m on m.id = q.id
-        where q.waiting_for = p_id and q.status = 'waiting' and m.media_type = v_media.media_type;
+        perform public.bury_media_job(w.id, v_refusal.code, v_refusal.explanation)
+        from (
+            select q.id
+            from public.media_processing_queue q
+            join public.media m on m.id = q.id
+            where q.waiting_for = p_id
+                and q.status = 'waiting'
+                and q.content_hash = coalesce(v_media.whatsapp_sha256, p_content_hash)
+                and m.media_type = v_media.media_type
+            order by q.id
+            for key share of m
+            for update of q
+        ) w;
         perform public.bury_media_job(p_id, v_refusal.code, v_refusal.explanation);
         return next;
         return;

@@ -8,6 +8,8 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+    v_ids uuid[];
 begin
     update public.media_deletion_queue d
     set status = 'pending', due_at = now(), claimed_by = null, lease_until = null
@@ -18,26 +20,36 @@ begin
         limit 1000
         for update skip locked
     );
-    return query
-    with picked as materialized (
+    v_ids := array(
         select d.id
         from public.media_deletion_queue d
         where d.status = 'pending'
             and d.due_at <= now()
             and not exists (select from public.media_pauses p where p.until > now() and p.scope = 'storage')
         order by d.due_at, d.id
-        limit p_limit
+        limit coalesce(p_limit, 0)
         for update skip locked
+    );
+    with kept as (
+        delete from public.media_deletion_queue d
+        where d.id = any (v_ids) and exists (select from public.media m where m.object_id = d.object_id)
+        returning d.object_id
     )
+    update public.media_objects o
+    set state = 'stored'
+    from kept k
+    where o.id = k.object_id;
+
+    return query
     update public.media_deletion_queue d
     set
         status = 'processing',
-        attempts = d.attempts + 1,
+        attempts = least(d.attempts, 32766) + 1, -- never given up, so it must not overflow
         fencing_token = d.fencing_token + 1,
         claimed_by = p_poller,
         lease_until = clock_timestamp() + s.lease
     from public.media_settings s
-    where d.id = any (array(select k.id from picked k))
+    where d.id = any (v_ids)
     returning d.id, d.fencing_token, d.bucket_name, d.storage_path;
 end;
 $$;

@@ -1,8 +1,9 @@
--- Lease up to p_limit due jobs to the calling poller, most urgent first.
+-- Lease up to p_limit due jobs to the calling poller, most urgent first, from every source that may
+-- be asked.
 --
 -- A crashed poller needs no clean-up: its leases pass, and rescue_media_jobs makes the rows due
--- again. Rows another poller is claiming are skipped, never waited for. Sources on pause are left
--- alone. The fencing token handed out here guards every later write.
+-- again. Claims of one source take turns on its row, so that its allowance holds; rows that somebody
+-- else has locked are skipped. The fencing token handed out here guards every later write.
 
 create or replace function public.claim_media_jobs(p_poller text, p_limit integer)
 returns table (
@@ -19,28 +20,39 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+    v_limit integer;
+    v_sources text[];
 begin
     perform public.rescue_media_jobs();
+    v_limit := public.limit_media_claim(p_poller, p_limit);
+    if v_limit <= 0 then
+        return;
+    end if;
+    v_sources := public.lock_media_sources();
+
     return query
     with picked as materialized (
-        select q.id
-        from public.media_processing_queue q
-        where q.status = 'pending'
-            and q.due_at <= now()
-            and not exists (
-                select
-                from public.media_pauses p
-                where p.until > now() and p.scope in ('storage', q.source)
-            )
-        order by q.priority, q.due_at, q.id
-        limit p_limit
-        for update skip locked
+        select d.id
+        from public.media_sources s
+        cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
+        cross join lateral (
+            select q.id, q.priority, q.due_at
+            from public.media_processing_queue q
+            where q.source = s.source and q.status = 'pending' and q.due_at <= now()
+            order by q.priority, q.due_at, q.id
+            limit least(v_limit, a.jobs)
+            for update skip locked
+        ) d
+        where s.source = any (v_sources) and a.jobs > 0
+        order by d.priority, d.due_at, d.id
+        limit v_limit
     ),
     claimed as (
         update public.media_processing_queue q
         set
             status = 'processing',
-            attempts = q.attempts + 1,
+            attempts = least(q.attempts + 1, q.max_attempts),
             fencing_token = q.fencing_token + 1,
             claimed_by = p_poller,
             lease_until = clock_timestamp() + s.lease

@@ -23,6 +23,8 @@ declare
     v_mime text := public.normalize_mime_type(p_mime_type);
     v_media public.media;
     v_bucket public.media_buckets;
+    v_object public.media_objects;
+    v_explanation text;
 begin
     update public.media m
     set
@@ -43,6 +45,9 @@ begin
         reason := 'type_not_allowed';
         perform public.bury_media_job(p_id, reason, format('announced as %s', v_mime));
     end if;
+    if num_nonnulls(p_mime_type, p_file_size, p_sha256) > 0 then -- WhatsApp was asked, and answered
+        perform public.end_media_pause(v_job.source);
+    end if;
     if reason is not null then
         verdict := 'rejected';
     elsif v_media.whatsapp_sha256 is null or v_bucket.bucket_name is null then
@@ -54,9 +59,19 @@ begin
             set content_hash = v_media.whatsapp_sha256
             where q.id = p_id;
         end if;
-        verdict := public.settle_media_content(v_job,
-            public.reserve_media_object(p_id, v_media.whatsapp_sha256, v_bucket.is_public));
-        verdict := replace(verdict, 'lead', 'download');
+        v_object := public.reserve_media_object(p_id, v_media.whatsapp_sha256, v_bucket.is_public);
+        if v_object.state = 'stored' then -- its type is known: judged as its bytes would be
+            select r.code, r.explanation into reason, v_explanation
+            from public.judge_media_content(v_media.media_type,
+                (select f from public.find_media_format(v_object.mime_type) f),
+                v_bucket, v_object.file_size, v_object.mime_type) r;
+        end if;
+        if reason is null then
+            verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');
+        else
+            verdict := 'rejected';
+            perform public.bury_media_job(p_id, reason, v_explanation);
+        end if;
     end if;
     return next;
 end;

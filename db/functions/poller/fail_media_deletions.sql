@@ -20,12 +20,12 @@ declare
 begin
     if v_rule.action = 'pause' then
         perform public.extend_media_pause('storage', v_rule.failure_code, left(p_text, 2000),
-            greatest(v_rule.pause_for, make_interval(secs => p_retry_after)));
+            v_rule.pause_for, make_interval(secs => p_retry_after));
     end if;
     update public.media_deletion_queue d
     set
         status = 'pending',
-        due_at = now() + greatest(make_interval(secs => p_retry_after),
+        due_at = now() + greatest(public.read_retry_after(p_retry_after),
             least(s.backoff_most, s.backoff_first * power(2, least(d.attempts, 20) - 1)) * (0.5 + random() / 2)),
         last_error_code = v_rule.failure_code,
         last_error_text = left(p_text, 2000),

@@ -25,24 +25,41 @@ declare
     v_rule public.media_failure_rules := public.find_failure_rule(p_source, p_provider_code, p_http_status);
     v_text text := left(format('%s (%s)', p_text, concat_ws(', ',
         'code ' || p_provider_code, 'http ' || p_http_status)), 2000);
+    v_pause public.media_pauses;
 begin
+    if v_rule.id is null then
+        raise exception 'unknown source of a failure: %', coalesce(quote_literal(p_source), 'null')
+            using errcode = 'MD017', hint = 'Use whatsapp, storage or poller.';
+    end if;
     failure_code := v_rule.failure_code;
-    case v_rule.action
-        when 'final' then
+    if p_source = 'whatsapp' and p_http_status between 400 and 499 then
+        perform public.count_media_refusal(v_job.source);
+    end if;
+    case
+        when v_rule.action = 'final' or v_rule.action = 'pause' and v_job.pauses >= v_job.max_attempts then
             verdict := 'failed';
             perform public.bury_media_job(p_id, failure_code, v_text);
-        when 'pause' then
+        when v_rule.action = 'pause' then
             verdict := 'paused';
-            due_at := public.extend_media_pause(
-                case p_source when 'storage' then 'storage' else v_job.source end,
-                failure_code, v_text,
-                greatest(v_rule.pause_for, make_interval(secs => p_retry_after)));
-            update public.media_processing_queue q
-            set last_error_code = v_rule.failure_code, last_error_text = v_text
-            where q.id = p_id;
+            v_pause := public.extend_media_pause(
+                case p_source
+                    when 'storage' then 'storage'
+                    when 'poller' then 'poller:' || p_poller
+                    else v_job.source
+                end,
+                failure_code, v_text, v_rule.pause_for, public.read_retry_after(p_retry_after));
+            due_at := v_pause.until;
             perform public.release_media_jobs(p_poller, array[p_id], array[p_token]);
+            update public.media_processing_queue q
+            set
+                -- behind the others, so that another one probes; a poller at fault leaves it to others
+                due_at = case p_source when 'poller' then now() else v_pause.until end,
+                pauses = q.pauses + (p_source <> 'poller' and v_pause.strikes = 1)::integer,
+                last_error_code = v_rule.failure_code,
+                last_error_text = v_text
+            where q.id = p_id;
         else
-            verdict := public.retry_media_job(v_job, failure_code, v_text, make_interval(secs => p_retry_after));
+            verdict := public.retry_media_job(v_job, failure_code, v_text, public.read_retry_after(p_retry_after));
             due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
     end case;
     return next;
@@ -50,5 +67,5 @@ end;
 $$;
 
 comment on function public.fail_media_job is
-    'Report a failed attempt: p_source whatsapp, storage or poller; p_provider_code the provider''s own error code; p_retry_after seconds. Verdict: retry (at due_at), failed (dead letter) or paused (the source, until due_at). Error: MD001 lease lost.';
+    'Report a failed attempt: p_source whatsapp, storage or poller; p_provider_code the provider''s own error code; p_retry_after seconds. Verdict: retry (at due_at), failed (dead letter) or paused (the source, until due_at). A job that keeps pausing a source that works for others is failed. Errors: MD001 lease lost, MD017 unknown source.';
 grant execute on function public.fail_media_job to media_poller;

@@ -7,6 +7,8 @@ volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
 as $$
+    select public.end_media_pause('storage');
+
     with done as (
         delete from public.media_deletion_queue d
         using unnest(p_ids, p_tokens) h (id, token)

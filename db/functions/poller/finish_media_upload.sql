@@ -18,6 +18,7 @@ declare
     v_waiting uuid[];
 begin
     perform public.lock_media_job(p_id, p_poller, p_token);
+    perform public.end_media_pause('storage');
     update public.media_objects o
     set
         state = 'stored',
@@ -25,7 +26,7 @@ begin
         stored_hash = o.content_hash,
         stored_size = o.file_size,
         stored_at = clock_timestamp()
-    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id
+    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id and o.storage_path is not null
     returning o.* into v_object;
     if not found then
         raise exception 'object % is not reserved for media %', p_object_id, p_id
@@ -34,11 +35,17 @@ begin
     v_waiting := array(
         select q.id
         from public.media_processing_queue q
+        join public.media m on m.id = q.id
         where q.waiting_for = p_id
             and q.status = 'waiting'
             and q.content_hash = v_object.content_hash
+            and (m.media_type is null or exists ( -- any other is freed below, and judged for itself
+                select
+                from public.media_formats f
+                where f.mime_type = v_object.mime_type and m.media_type = any (f.arrives_as)))
         order by q.id
-        for update
+        for key share of m
+        for update of q
     );
     perform public.link_media_object(array[p_id], v_object, 'stored', p_timings, p_poller);
     if v_waiting <> '{}' then

@@ -25,7 +25,7 @@ begin
 
     perform public.fold_media_analytics();
     perform public.prune_whatsapp_webhooks();
-    return (select extract(epoch from s.lease) from public.media_settings s);
+    return (select extract(epoch from s.lease)::double precision from public.media_settings s);
 end;
 $$;
 

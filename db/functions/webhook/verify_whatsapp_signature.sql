@@ -5,6 +5,7 @@ returns boolean
 language sql
 stable
 parallel safe
+security definer -- clients may not call what it is made of
 set search_path = ''
 as $$
     select nullif(app_secret, '') is not null and public.equal_in_constant_time(

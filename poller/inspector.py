@@ -1,0 +1,108 @@
+"""Look into files in child processes: one that crashes or hangs a parser harms only itself."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from poller.content import Spool
+
+HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").exists()
+
+
+class InspectionError(Exception):
+    """A file could not be looked into: the child crashed, took too long, or said why not."""
+
+
+class Inspector:
+    """Up to `children` processes, started when first needed and again when one was lost.
+
+    `seconds` and `memory_bytes` are the limits of one look into one file.
+    """
+
+    def __init__(
+        self,
+        *,
+        children: int,
+        seconds: float,
+        memory_bytes: int,
+        command: Sequence[str] = (sys.executable, "-m", "poller.inspection"),
+    ) -> None:
+        self._command = [*command, str(memory_bytes)]
+        self._seconds = seconds
+        self._free = asyncio.Semaphore(children)
+        self._idle: list[asyncio.subprocess.Process] = []
+
+    async def detect(self, spool: Spool) -> str:
+        """The MIME type of a download, from its bytes. Raises InspectionError."""
+        async with self._free:
+            child = await self._child()
+            try:
+                async with asyncio.timeout(self._seconds):
+                    answer = await _ask(child, spool)
+            except TimeoutError:
+                raise InspectionError(f"the check took more than {self._seconds} s") from None
+            except (OSError, ValueError, EOFError):
+                await _end(child)
+                raise InspectionError(
+                    f"the check ended with exit code {child.returncode}"
+                ) from None
+            else:
+                self._idle.append(child)
+            finally:
+                if child not in self._idle:
+                    await _end(child)
+        if "error" in answer:
+            raise InspectionError(answer["error"])
+        return answer["mime_type"]
+
+    async def _child(self) -> asyncio.subprocess.Process:
+        while self._idle:
+            child = self._idle.pop()
+            if child.returncode is None:
+                return child
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the poller, which may still need it
+        )
+
+    async def close(self) -> None:
+        for child in self._idle:
+            await _end(child)
+        self._idle.clear()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def _ask(child: asyncio.subprocess.Process, spool: Spool) -> dict[str, Any]:
+    assert child.stdin is not None  # noqa: S101
+    assert child.stdout is not None  # noqa: S101
+    if spool.in_memory or not HAS_DESCRIPTOR_PATHS:
+        content = spool.read()
+        child.stdin.write(json.dumps({"size": len(content)}).encode() + b"\n")
+        child.stdin.write(content)
+    else:  # the file has no name: the child opens it through this process's descriptor
+        path = f"/proc/{os.getpid()}/fd/{spool.descriptor}"
+        child.stdin.write(json.dumps({"path": path}).encode() + b"\n")
+    await child.stdin.drain()
+    line = await child.stdout.readline()
+    if not line:
+        raise EOFError
+    return json.loads(line)
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is None:
+        child.kill()
+    await child.wait()

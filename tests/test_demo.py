@@ -1,0 +1,207 @@
+"""The demo, run as a person runs it, and the state it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from poller.sandbox.samples import SAMPLES
+from poller.sandbox.storage_files import METADATA
+from tests.helpers import eventually, sha256
+
+MESSAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """A demo in a process and a folder of its own."""
+
+    process: asyncio.subprocess.Process
+    folder: Path
+    output: Path
+
+    @property
+    def files(self) -> Path:
+        return self.folder / "sandbox" / "files"
+
+    async def shown(self, pattern: str) -> str:
+        """Wait until the output matches; the first group."""
+
+        def search() -> str | None:
+            found = re.search(pattern, self.output.read_text())
+            assert found or not self.ended, self.output.read_text()
+            return found[1] if found else None
+
+        return await eventually(search)
+
+    @property
+    def ended(self) -> bool:
+        return self.process.returncode is not None
+
+    async def interrupt(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        return await asyncio.wait_for(self.process.wait(), 30)
+
+    def processes(self) -> list[str]:
+        """The command lines of all processes that belong to this demo, in any session."""
+        found: list[str] = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if entry.name.isdecimal() and self.mark in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_text().replace("\0", " "))
+        return found
+
+    @property
+    def mark(self) -> bytes:
+        return f"PGMEDIA_TEST_DEMO={self.folder}\0".encode()
+
+
+Start = Callable[..., Awaitable[Demo]]
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Start a demo that is no terminal's; at the end nothing of it may be left."""
+    started: list[Demo] = []
+
+    async def start_demo(*arguments: str) -> Demo:
+        output = tmp_path / f"output-{len(started)}.txt"
+        with output.open("wb") as stream:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "poller", "demo", *arguments,
+                env={"PATH": os.environ["PATH"], "PGMEDIA_TEST_DEMO": str(tmp_path)},
+                cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+            )  # fmt: skip
+        started.append(Demo(process, tmp_path, output))
+        return started[-1]
+
+    yield start_demo
+    for one in started:
+        if not one.ended:
+            one.process.kill()
+            await one.process.wait()
+
+
+async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
+    """Every object has one file, every attachment has an end, and no file is left over."""
+    objects = await db.fetch("select * from media_objects")
+    files = {
+        str(file.relative_to(demo.files)): sha256(file.read_bytes())
+        for file in demo.files.rglob("*")
+        if file.is_file() and METADATA not in file.parts
+    }
+    assert files == {
+        f"{row['bucket_name']}/{row['storage_path']}": row["content_hash"] for row in objects
+    }
+    assert {row["state"] for row in objects} == {"stored"}
+    keys = [(row["content_hash"], row["is_public"]) for row in objects]
+    assert len(set(keys)) == len(keys)
+    assert [row for row in objects if row["stored_hash"] != row["content_hash"]] == []
+
+    media = await db.fetch("select * from media")
+    assert len(media) == messages
+    processed = [row for row in media if row["processed"]]
+    failed = [row for row in media if not row["processed"]]
+    by_id = {row["id"]: row for row in objects}
+    for row in processed:
+        held = by_id[row["object_id"]]
+        for column in ("content_hash", "bucket_name", "storage_path", "file_size", "mime_type"):
+            assert row[column] == held[column]
+        assert row["failed_at"] is None
+        assert (row["public_url"] is not None) == held["is_public"]
+    for row in failed:
+        assert row["failed_at"] is not None
+        assert row["failure_code"]
+        assert row["failure_text"]
+        assert row["object_id"] is None
+    assert {row["object_id"] for row in processed} == set(by_id)  # no object without a row
+    assert len(processed) > len(objects)  # repeats were stored once
+
+    formats = {row["mime_type"] for row in objects}
+    assert formats == {sample.mime_type for sample in SAMPLES}
+    assert len(formats) == 23
+    assert Counter(row["failure_code"] for row in failed) == {
+        "too_large": 2,
+        "type_not_allowed": 2,
+        "hash_mismatch": 2,
+        "media_expired_or_foreign": 2,
+    }
+    left = await db.fetch("select status, id from media_processing_queue order by 1")
+    assert {row["id"] for row in left} == {row["id"] for row in failed}
+    assert {row["status"] for row in left} == {"failed"}
+    assert await db.fetchval("select count(*) from media_deletion_queue") == 0
+    assert await db.fetchval("select count(*) from media_pollers") == 0
+
+
+async def test_the_demo_from_begin_to_end(start: Start) -> None:
+    demo = await start("--messages", str(MESSAGES), "--keep")
+    dsn = await demo.shown(r"psql (\S+)")
+    await demo.shown(r"(stays up until Ctrl-C)")
+    db: Any = await asyncpg.connect(dsn)
+    await check_end_state(demo, db, MESSAGES)
+    (data,) = {one.split()[2] for one in demo.processes() if "/postgres -D" in one}
+    for statement in re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE):
+        assert await db.fetch(statement)
+    db.terminate()
+
+    assert await demo.interrupt() == 0
+
+    assert demo.processes() == []
+    assert not Path(data).parent.exists()
+    output = demo.output.read_text()
+    assert "Traceback" not in output
+    assert str(demo.files) in output
+
+
+async def test_it_ends_by_itself_without_a_terminal(start: Start) -> None:
+    first = await start("--messages", "30")
+    assert await asyncio.wait_for(first.process.wait(), 60) == 0
+    assert first.processes() == []
+    names = {file for file in first.files.rglob("*.*") if METADATA not in file.parts}
+    assert len(names) >= len(SAMPLES)
+
+    second = await start("--messages", "30")  # in the same folder
+    assert await asyncio.wait_for(second.process.wait(), 60) == 0
+
+    assert not names & set(second.files.rglob("*.*"))
+    assert "The database stops now" in second.output.read_text()
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("moment", ["initdb", "poller buckets", "poller poll", "at work"])
+async def test_an_interruption_leaves_no_process(
+    start: Start, moment: str, sent: signal.Signals
+) -> None:
+    demo = await start("--messages", "2000")
+    if moment == "at work":
+        await eventually(lambda: any(demo.files.rglob("*.jpg")))
+    else:
+        await eventually(lambda: any(moment in one for one in demo.processes()))
+
+    demo.process.send_signal(sent)
+
+    assert await asyncio.wait_for(demo.process.wait(), 30) == 130
+    assert demo.processes() == []
+    assert "Traceback" not in demo.output.read_text()
+    again = await start("--messages", "30")
+    assert await asyncio.wait_for(again.process.wait(), 60) == 0
+
+
+async def test_it_does_not_touch_what_is_configured(start: Start, tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("DATABASE_URL=postgresql://nobody@127.0.0.1:1/mine\n")
+
+    demo = await start("--messages", "1")
+
+    assert await asyncio.wait_for(demo.process.wait(), 60) == 0

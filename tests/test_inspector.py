@@ -1,0 +1,81 @@
+"""The content check: real children, and doubles that crash and hang where no real file does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+
+from poller.content import Spool
+from poller.inspector import InspectionError, Inspector
+from poller.sandbox.samples import SAMPLES
+
+MEMORY = 1_073_741_824
+
+# A child that does to itself what the content says, and is well otherwise.
+DOUBLE = """
+import json, os, sys, time
+while line := sys.stdin.buffer.readline():
+    content = sys.stdin.buffer.read(json.loads(line)["size"])
+    if content == b"crash":
+        os.abort()
+    if content == b"hang":
+        time.sleep(3600)
+    if content == b"babble":
+        print("no json", flush=True)
+    print(json.dumps({"mime_type": str(os.getpid())}), flush=True)
+"""
+
+
+@contextmanager
+def spooled(content: bytes, memory_bytes: int = 1_000_000_000) -> Generator[Spool]:
+    with Spool(memory_bytes, None) as spool:
+        spool.write(content)
+        yield spool
+
+
+async def look(inspector: Inspector, content: bytes) -> str:
+    with spooled(content) as spool:
+        return await inspector.detect(spool)
+
+
+def doubles(seconds: float = 30) -> Inspector:
+    return Inspector(
+        children=1, seconds=seconds, memory_bytes=MEMORY, command=[sys.executable, "-c", DOUBLE]
+    )
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 1_000_000])
+async def test_the_type_is_read_in_a_child(memory_bytes: int) -> None:
+    async with Inspector(children=1, seconds=30, memory_bytes=MEMORY) as inspector:
+        with spooled(SAMPLES[0].read(), memory_bytes) as spool:
+            assert await inspector.detect(spool) == "image/jpeg"
+
+
+async def test_a_child_serves_one_file_after_the_other() -> None:
+    async with doubles() as inspector:
+        assert await look(inspector, b"one") == await look(inspector, b"two")
+
+
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [(b"crash", "exit code -6"), (b"hang", "more than"), (b"babble", "exit code")],
+)
+async def test_a_lost_child_is_replaced(harm: bytes, words: str) -> None:
+    async with doubles(seconds=1 if harm == b"hang" else 30) as inspector:
+        first = await look(inspector, b"one")
+
+        with pytest.raises(InspectionError, match=words):
+            await look(inspector, harm)
+
+        assert await look(inspector, b"two") != first
+
+
+async def test_a_child_that_takes_too_much_memory_fails_alone() -> None:
+    async with Inspector(children=1, seconds=30, memory_bytes=268_435_456) as inspector:
+        with pytest.raises(InspectionError, match="exit code 1"):
+            await look(inspector, bytes(300_000_000))
+
+        assert await look(inspector, SAMPLES[0].read()) == "image/jpeg"

@@ -1,0 +1,30 @@
+"""Write the table of settings into README.md, between its two markers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from poller.config import settings_table
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
+
+
+def markdown_table() -> str:
+    rows = [f"| `{name}` | {default} | {meaning} |" for name, default, meaning in settings_table()]
+    return "\n".join(["| Setting | Default | Meaning |", "|---|---|---|", *rows, ""])
+
+
+def documented() -> str:
+    """The table as README.md has it now."""
+    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+
+
+def main() -> None:
+    before, begin, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    README.write_text(before + begin + markdown_table() + end + after, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
