@@ -5,13 +5,16 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test lint check lock schema clean
+.PHONY: demo test bench-webhook lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
 
 test: .venv/ready
 	$(BIN)/pytest
+
+bench-webhook: .venv/ready
+	$(BIN)/python -m bench.webhook
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -15,7 +15,7 @@ from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, Upl
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
 from poller.storage import Storage
-from poller.whatsapp import WhatsApp
+from poller.whatsapp import Source, WhatsApp
 
 log = logging.getLogger(__name__)
 
@@ -72,8 +72,19 @@ class Pipeline:
         return await self._report(job, failure)
 
     async def _process(self, job: Job) -> str:
+        """Take the file from where the webhook said it is, else from where WhatsApp says now."""
+        if job.source_url is not None:
+            try:
+                return await self._fetch(job, Source(job.source_url), Stopwatch())
+            except ProviderError as error:
+                if error.failure.source != "whatsapp":
+                    raise
+                log.info("media %s: asking for a new url: %s", job.id, error.failure.text)
         watch = Stopwatch()
         source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
+        return await self._fetch(job, source, watch)
+
+    async def _fetch(self, job: Job, source: Source, watch: Stopwatch) -> str:
         asked = await persistently(
             lambda: self.database.describe(job, source.mime_type, source.file_size, source.sha256)
         )

@@ -35,9 +35,9 @@ class Source:
     """What WhatsApp says about a file: `file_size` in bytes, `sha256` in hex, or None."""
 
     url: str
-    mime_type: str | None
-    file_size: int | None
-    sha256: str | None
+    mime_type: str | None = None
+    file_size: int | None = None
+    sha256: str | None = None
 
 
 class WhatsApp:
