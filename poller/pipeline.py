@@ -72,19 +72,11 @@ class Pipeline:
         return await self._report(job, failure)
 
     async def _process(self, job: Job) -> str:
-        """Take the file from where the webhook said it is, else from where WhatsApp says now."""
-        if job.source_url is not None:
-            try:
-                return await self._fetch(job, Source(job.source_url), Stopwatch())
-            except ProviderError as error:
-                if error.failure.source != "whatsapp":
-                    raise
-                log.info("media %s: asking for a new url: %s", job.id, error.failure.text)
         watch = Stopwatch()
-        source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
-        return await self._fetch(job, source, watch)
-
-    async def _fetch(self, job: Job, source: Source, watch: Stopwatch) -> str:
+        if job.source_url is not None and self.whatsapp.trusts(job.source_url):
+            source = Source(job.source_url)  # should it fail, the next attempt is given none
+        else:
+            source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
         asked = await persistently(
             lambda: self.database.describe(job, source.mime_type, source.file_size, source.sha256)
         )

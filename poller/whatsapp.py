@@ -101,6 +101,14 @@ class WhatsApp:
             text = f"{received} of {announced} bytes received"
             raise ProviderError(Failure("whatsapp", text, provider_code="truncated"))
 
+    def trusts(self, url: str) -> bool:
+        """May this URL be asked with the token?"""
+        try:
+            self._file_url(url)
+        except ProviderError:
+            return False
+        return True
+
     def _get(self, url: httpx.URL, parameters: dict[str, str]) -> _Answer:
         request = self._client.build_request(
             "GET",

@@ -7,7 +7,7 @@ import hmac
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.webhook.payloads import APP_SECRET, signature
@@ -25,6 +25,9 @@ def verify(db: psycopg.Connection, *arguments: bytes | str | None) -> object:
 @settings(
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+@example(body=BODY, secret="k" * 64)
+@example(body=BODY, secret="k" * 65)
+@example(body=b"", secret="ü" * 64)
 @given(body=st.binary(max_size=300), secret=st.text(min_size=1, max_size=200))
 def test_it_is_the_hmac_of_rfc_2104(database: str, body: bytes, secret: str) -> None:
     secret = secret.replace("\0", "0").encode(errors="replace").decode()
