@@ -126,6 +126,7 @@ def poll(
     )
     for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
     asyncio.run(run(settings, drain=drain))
 
 
