@@ -54,6 +54,7 @@ def log_to_stderr() -> None:
     )
     for noisy in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
 
 
 def show_version(wanted: bool) -> None:
