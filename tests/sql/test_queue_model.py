@@ -200,7 +200,7 @@ OPERATIONS = [
     "pause", "resume",
 ]  # fmt: skip
 SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
-INTERRUPTIONS = ["lease ends", "lease ends", "cancel", "delete", "crash"]
+INTERRUPTIONS = ["lease ends", "take-over", "take-over", "take-over", "cancel", "delete", "crash"]
 OUT_OF_TURN = ["describe", "begin", "begin", "other bytes", "finish", "renew", "release"]
 EVENTS = ["an hour passes", "an hour passes", "an hour passes", "due times come", "rescue", "fold"]
 OFTEN = {"queue": 3, "claim": 2, "work": 9, "trouble": 4, "happen": 2, "remove": 2}
@@ -440,7 +440,7 @@ class Queue(RuleBasedStateMachine):
 
     def speak_out_of_turn(self, number: int, what: str, received: Content) -> None:
         """A call by any poller that ever had the job, at any time."""
-        job = self.pick(self.jobs, number)
+        job = self.pick(self.jobs[-10:], number)
         if not job:
             return
         holds = bool(self.rows(HOLDS, job.media, job.poller, job.token))
@@ -472,6 +472,9 @@ class Queue(RuleBasedStateMachine):
         elif how == "lease ends":
             self.end_leases(job.poller)
             self.call("rescue_media_jobs")
+        elif how == "take-over":
+            self.end_leases(job.poller)
+            self.claim("two" if number % 3 else "one", 5)
         elif how == "cancel":
             self.call("cancel_media", job.media)
         elif how == "delete":
