@@ -173,7 +173,9 @@ def main() -> None:
     except asyncpg.PostgresError as error:
         _fail([f"the database refused: {plain(error)}"], FAILED)
     except DATABASE_AWAY as error:
-        _fail([f"cannot reach the database: {describe_error(error)}"], FAILED)
+        a_file = isinstance(error, OSError) and error.filename is not None
+        what = "" if a_file else "cannot reach the database: "
+        _fail([what + describe_error(error)], FAILED)
     except KeyboardInterrupt:
         os._exit(130)
 

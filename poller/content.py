@@ -36,7 +36,10 @@ class Spool:
     def __init__(self, memory_bytes: int, folder: Path | None) -> None:
         self._file = cast(
             "IO[bytes]",
-            tempfile.SpooledTemporaryFile(max_size=memory_bytes, dir=folder and str(folder)),  # noqa: SIM115
+            tempfile.SpooledTemporaryFile(  # noqa: SIM115
+                max_size=max(1, memory_bytes),  # 0 would be no limit at all
+                dir=folder and str(folder),
+            ),
         )
         self._memory_bytes = memory_bytes
         self._hash = hashlib.sha256()

@@ -22,6 +22,8 @@ def _load() -> Any:
         return magic.Magic(mime=True, magic_file=str(pylibmagic.data / "magic.mgc"))
     finally:
         ctypes.CDLL.__init__ = original_init  # type: ignore[method-assign]
+        if hasattr(ctypes.CDLL, "__init_orig__"):
+            delattr(ctypes.CDLL, "__init_orig__")
         os.environ.clear()
         os.environ.update(environment)
 

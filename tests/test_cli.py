@@ -16,7 +16,7 @@ import pytest
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import free_port
 from poller.sandbox.storage import StorageApi
-from poller.sandbox.storage_errors import bad_gateway, gateway_denial
+from poller.sandbox.storage_errors import Reason, bad_gateway, gateway_denial
 from tests.conftest import PollerProcess
 from tests.helpers import as_database, as_user, eventually, pgmedia
 
@@ -261,6 +261,20 @@ async def test_two_at_once(run: Run, storage: StorageApi) -> None:
     del storage
 
 
+async def test_a_bucket_that_another_one_makes_meanwhile(
+    run: Run, storage: StorageApi, db: Any
+) -> None:
+    await run("buckets")
+    await db.execute("update media_buckets set file_size_limit = 1000")
+    storage.faults.once("bucket", Reason.NO_BUCKET.fault())  # it is there when it is to be made
+
+    code, said, problems = await run("buckets")
+
+    assert (code, problems) == (0, [])
+    assert said[0].endswith(": created; it does not exist")
+    assert (await run("buckets", "--check"))[0] == 0
+
+
 async def test_a_limit_above_the_servers_own(run: Run, storage: StorageApi, db: Any) -> None:
     await db.execute(
         "update media_buckets set file_size_limit = 52428801 where bucket_name = 'videos'"
@@ -347,6 +361,16 @@ async def test_a_bucket_that_does_not_take_its_settings(run: Run, storage: Stora
 
     assert (code, said) == (1, [])
     assert re.match("pgmedia: bucket [a-z]+ did not take its settings: public is True", line)
+
+
+def test_a_file_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "sandbox").write_text("a file, no folder")
+
+    done = pgmedia("demo", cwd=tmp_path)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("pgmedia: NotADirectoryError: ")
+    assert len(done.stderr.splitlines()) == 1
 
 
 def test_the_version(tmp_path: Path) -> None:

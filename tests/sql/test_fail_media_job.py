@@ -239,6 +239,7 @@ async def test_how_long_a_pause_lasts(db: Any) -> None:
     assert found["due_at"] == await db.fetchval("select until from media_pauses")
 
     await db.execute("delete from media_pauses")
+    await make_due(db)
     await fail(db, media, (await claim(db))[media], code="130429", retry_after=120)
     left = await pause_left(db, "whatsapp:1")
     assert left is not None

@@ -1,4 +1,4 @@
--- Lift a pause at once.
+-- Lift a pause at once. One job goes first, as after every pause; when the source works, all follow.
 
 create or replace function public.resume_media_source(scope text)
 returns boolean
@@ -11,7 +11,9 @@ as $$
 declare
     v_found boolean;
 begin
-    delete from public.media_pauses p where p.scope = resume_media_source.scope;
+    update public.media_pauses p
+    set until = now()
+    where p.scope = resume_media_source.scope and p.until > now();
     v_found := found;
     update public.media_processing_queue q
     set due_at = now()
@@ -26,5 +28,5 @@ end;
 $$;
 
 comment on function public.resume_media_source is
-    'Lift the pause of a source (storage, or whatsapp:<phone number id>) at once. Returns false when it was not paused.';
+    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused requests. Returns false when it was not paused.';
 grant execute on function public.resume_media_source to media_admin;
