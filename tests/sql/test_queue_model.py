@@ -76,7 +76,7 @@ SENT: list[tuple[str | None, Content]] = [
 # What the webhook says the hash is, and what the media endpoint says: the right one (True), that
 # of other content (False), or nothing.
 HINTS: list[Hints] = [
-    (True, True), (True, True), (None, True), (None, True), (None, None), (None, None),
+    (True, True), (True, True), (None, True), (None, True), (None, None), (None, None), (None, None),
     (True, None), (False, True), (False, None),
 ]  # fmt: skip
 
@@ -201,7 +201,16 @@ OPERATIONS = [
 ]  # fmt: skip
 SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
 INTERRUPTIONS = ["lease ends", "take-over", "take-over", "take-over", "cancel", "delete", "crash"]
-OUT_OF_TURN = ["describe", "begin", "begin", "other bytes", "finish", "renew", "release"]
+OUT_OF_TURN = [
+    "describe",
+    "begin",
+    "begin",
+    "other bytes",
+    "other bytes",
+    "finish",
+    "renew",
+    "release",
+]
 EVENTS = ["an hour passes", "an hour passes", "an hour passes", "due times come", "rescue", "fold"]
 OFTEN = {"queue": 3, "claim": 2, "work": 9, "trouble": 4, "happen": 2, "remove": 2}
 TROUBLES = [*FAILURES, *INTERRUPTIONS, *OUT_OF_TURN]
