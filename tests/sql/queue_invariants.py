@@ -41,6 +41,11 @@ INVARIANTS = {
                 (o.content_hash, o.bucket_name, o.storage_path)
             or (m.mime_type, m.file_size) is distinct from (o.mime_type, o.file_size)
     """,
+    "the content is the one that was announced": """
+        select m.id, m.whatsapp_sha256, m.content_hash
+        from media m
+        where m.processed and m.whatsapp_sha256 <> m.content_hash
+    """,
     "private <=> stored as private, and then without a public URL": """
         select m.id, m.media_type, o.bucket_name
         from media m

@@ -526,10 +526,10 @@ async def test_two_claims_at_once_stay_within_the_limit_of_a_number(
     connect: Connect, db: Any
 ) -> None:
     one, two = await connect(), await connect()
-    await db.execute("update media_settings set refusals_per_hour = 3")
-    for _ in range(5):
+    await db.execute("update media_settings set refusals_per_hour = 4")
+    for _ in range(6):
         await queue_media(db)
-    await claim(db, 0)  # the number is known
+    await claim(db, 1)  # the number is known, and one of the four in work
     transaction = one.transaction()
     await transaction.start()
     assert len(await claim(one, 2, "one")) == 2
