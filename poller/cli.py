@@ -187,6 +187,8 @@ def main() -> None:
         )
     except asyncpg.PostgresError as error:
         _fail([f"the database refused: {plain(error)}"], FAILED)
+    except asyncpg.ClientConfigurationError as error:
+        _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)
     except DATABASE_AWAY as error:
         a_file = isinstance(error, OSError) and error.filename is not None
         what = "" if a_file else "cannot reach the database: "

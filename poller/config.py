@@ -13,11 +13,14 @@ from typing import Annotated, get_args
 from urllib.parse import parse_qsl
 
 import httpx
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 POSTGRES_HOST = r"([^\[\]:@,/?]*|\[[0-9a-fA-F:.]+\])(:[0-9]*)?"
+MOST_PORTS = 65536
 POSTGRES_URL = re.compile(
     rf"postgres(ql)?://([^@\[\]/?]*@)?{POSTGRES_HOST}(,{POSTGRES_HOST})*(/[^?/]*)?(\?(?P<query>.*))?"
 )
@@ -44,7 +47,10 @@ def _postgres_url(value: SecretStr) -> SecretStr:
             raise ValueError  # noqa: TRY301 - parse_qsl raises the same
         if parts["query"]:
             parse_qsl(parts["query"], keep_blank_values=True, strict_parsing=True)
-    except ValueError:
+        ports = conninfo_to_dict(url).get("port") or ""
+        if any(not 0 < int(port) < MOST_PORTS for port in str(ports).split(",") if port):
+            raise ValueError  # noqa: TRY301
+    except (ValueError, psycopg.ProgrammingError):
         raise ValueError(
             "is not of the form postgresql://user:password@host:port/database; special characters"
             " of user and password must be percent-escaped, such as @ as %40"
@@ -58,7 +64,7 @@ def _http_url(value: str) -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         url = httpx.URL()
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.host or (url.port or 1) >= MOST_PORTS:
         raise ValueError("must be a URL that begins with https:// (or http://)")
     if url.userinfo or url.query or url.fragment:
         raise ValueError("must be a URL without user, query and fragment")
@@ -80,6 +86,20 @@ def _secret(value: SecretStr) -> SecretStr:
     return SecretStr(text)
 
 
+def _folder(value: Path) -> Path:
+    if not value.is_dir() or not os.access(value, os.W_OK | os.X_OK):
+        raise ValueError("must be a folder that can be written to")
+    return value
+
+
+def _name(value: str) -> str:
+    if not value.isprintable() or not value.strip():
+        raise ValueError("must be printable characters")
+    return value
+
+
+Folder = Annotated[Path, AfterValidator(_folder)]
+Name = Annotated[str, AfterValidator(_name)]
 PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
 HttpUrl = Annotated[str, AfterValidator(_http_url)]
 ProjectUrl = Annotated[str, AfterValidator(_http_url), AfterValidator(_project_url)]
@@ -127,7 +147,11 @@ class Settings(BaseSettings):
         default=8080, ge=0, le=65535, description="Port that `pgmedia webhook` listens on."
     )
     pgmedia_concurrency: int = Field(
-        default=16, ge=1, le=1000, description="Attachments a poller works on at once."
+        default=16,
+        ge=1,
+        le=1000,
+        description="Attachments a poller works on at once. Of one phone number, all pollers "
+        "together work on no more than media_settings.refusals_per_hour (20) at once.",
     )
     pgmedia_poll_seconds: float = Field(
         default=1.0,
@@ -140,26 +164,34 @@ class Settings(BaseSettings):
         ge=0,
         description="A download is held in memory up to this size, on disk beyond it.",
     )
-    pgmedia_spool_folder: Path | None = Field(
+    pgmedia_spool_folder: Folder | None = Field(
         default=None, description="Where downloads are held on disk; the system's own by default."
     )
     pgmedia_check_seconds: float = Field(
-        default=20.0, gt=0, description="How long the check of one file's content may take."
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="How long the check of one file's content may take.",
     )
     pgmedia_check_memory_bytes: int = Field(
         default=1_073_741_824,
         ge=268_435_456,
+        le=1_099_511_627_776,
         description="Address space that the check of one file's content may use.",
     )
     pgmedia_timeout_seconds: float = Field(
-        default=30.0, gt=0, description="Longest silence of WhatsApp or Storage that is borne."
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Longest silence of WhatsApp or Storage that is borne.",
     )
     pgmedia_grace_seconds: float = Field(
         default=25.0,
         ge=0,
+        le=86_400,
         description="After SIGTERM, how long work in hand may take before it is given back.",
     )
-    pgmedia_poller_name: str = Field(
+    pgmedia_poller_name: Name = Field(
         default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",
         description="Name of this poller, unique to the process: host, pid and a random part.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -48,6 +49,8 @@ class Inspector:
             except TimeoutError:
                 raise InspectionError(f"the check took more than {self._seconds} s") from None
             except (OSError, ValueError, EOFError):
+                with contextlib.suppress(TimeoutError):  # a crash has a code of its own
+                    await asyncio.wait_for(child.wait(), 1)
                 await _end(child)
                 raise InspectionError(
                     f"the check ended with exit code {child.returncode}"

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import asyncpg
+
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, UploadVerdict
 from poller.http import ProviderError, describe_error
@@ -138,6 +140,8 @@ async def persistently(call: Callable[[], Awaitable[Result]]) -> Result:
     while True:
         try:
             return await call()
+        except asyncpg.ClientConfigurationError:  # no time mends a wrong setting
+            raise
         except DATABASE_AWAY as error:
             wait = next(waits, wait)
             log.warning("database away, again in %s s: %s", wait, describe_error(error))

@@ -403,11 +403,22 @@ def functions_named(name: str, dsn: str) -> list[str]:
         ),
         (
             "alter table media drop constraint pgmedia_media_message_id_whatsapp_media_id_key",
-            ["missing: unique media (message_id, whatsapp_media_id)"],
+            [
+                "missing: CREATE UNIQUE INDEX pgmedia_media_message_id_whatsapp_media_id_key",
+                "missing: constraint pgmedia_media_message_id_whatsapp_media_id_key on media",
+            ],
         ),
         (
             "drop policy pgmedia_admin_reads on media_pauses",
-            ["missing: ", "missing: table media_pauses"],
+            ["missing: policy pgmedia_admin_reads on media_pauses"],
+        ),
+        (
+            "drop index pgmedia_media_object_id_idx",
+            ["missing: CREATE INDEX pgmedia_media_object_id_idx"],
+        ),
+        (
+            "alter table messages disable row level security; grant all on messages to public",
+            ["missing: table messages with row-level", "unexpected: grant select on messages"],
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -82,7 +82,11 @@ class PostgresServer:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
-        return self.start()
+        try:
+            return self.start()
+        except BaseException:
+            self.close()
+            raise
 
     def __exit__(self, *_: object) -> None:
         self.close()
@@ -90,7 +94,8 @@ class PostgresServer:
     def _run(self, program: str, *arguments: str) -> None:
         done = subprocess.run(  # noqa: S603 - our own program and arguments
             [self.programs / program, *arguments],
-            capture_output=True, text=True, check=False, cwd=self.folder, **unprivileged(),
+            capture_output=True, text=True, check=False, cwd=self.folder, start_new_session=True,
+            **unprivileged(),
         )  # fmt: skip
         if done.returncode != 0:
             raise RuntimeError(f"{program} failed: {done.stderr.strip()}")

@@ -395,3 +395,29 @@ async def test_the_media_id_is_never_read_as_sql(db: Any) -> None:
     media = await queue_media(db, evil, caption=evil, file_name=evil)
 
     assert (await media_row(db, media))["whatsapp_media_id"] == evil
+
+
+async def test_a_row_the_bot_made_itself_is_queued(db: Any) -> None:
+    message = await add_message(db)
+    media = await db.fetchval(
+        "insert into media (message_id, whatsapp_media_id) values ($1, 'own') returning id", message
+    )
+
+    assert await queue_media(db, "own", message_id=message) == media
+    assert await queue_media(db, "own", message_id=message) == media
+
+    assert (await status(db, media))["status"] == "pending"
+    assert await events(db, media) == ["queued"]
+
+
+async def test_a_row_the_bot_processed_itself_is_left_alone(db: Any) -> None:
+    message = await add_message(db)
+    media = await db.fetchval(
+        "insert into media (message_id, whatsapp_media_id, processed)"
+        " values ($1, 'own', true) returning id",
+        message,
+    )
+
+    assert await queue_media(db, "own", message_id=message) == media
+
+    assert await db.fetchval("select count(*) from media_processing_queue") == 0

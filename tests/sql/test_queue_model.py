@@ -76,7 +76,8 @@ SENT: list[tuple[str | None, Content]] = [
 # What the webhook says the hash is, and what the media endpoint says: the right one (True), that
 # of other content (False), or nothing.
 HINTS: list[Hints] = [
-    (True, True), (True, True), (None, True), (None, True), (None, None), (None, None), (None, None),
+    (True, True), (True, True), (None, True), (None, True), (None, None), (None, None),
+    (None, None),
     (True, None), (False, True), (False, None),
 ]  # fmt: skip
 

@@ -1,7 +1,7 @@
 -- What this database holds of pgmedia, one line per thing, in the same words on Postgres 15 to 18.
 --
--- `pgmedia migrate` compares it with db/schema.txt, which a fresh installation gives. Of the tables a
--- bot may have had before, only what pgmedia needs of them is named: a column, not its type.
+-- `pgmedia migrate` compares it with db/schema.txt, which a fresh installation gives. Of a table that a
+-- bot had before, only what pgmedia needs of it is named: a column, not its type.
 
 create or replace function public.describe_media_schema()
 returns setof text
@@ -12,11 +12,15 @@ set search_path = ''
 as $$
     with relations as (
         select c.oid, c.relname, c.relowner, c.relacl, c.relrowsecurity,
-            c.relname in ('messages', 'media') as shared
+            exists (select from public.media_adopted_tables t where t.table_name = c.relname) as adopted
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace
-            and (c.relname in ('messages', 'media', 'media_secrets') or exists (
-                select from pg_catalog.pg_policy p where p.polrelid = c.oid and p.polname = 'pgmedia_admin_reads'))
+            and c.relname in (
+                'messages', 'media', 'media_adopted_tables', 'media_analytics', 'media_analytics_deltas',
+                'media_audit_log', 'media_buckets', 'media_deletion_queue', 'media_failure_rules',
+                'media_formats', 'media_objects', 'media_pauses', 'media_pollers', 'media_processing_queue',
+                'media_schema_functions', 'media_secrets', 'media_settings', 'media_sources',
+                'whatsapp_webhook_events', 'whatsapp_webhook_refusals')
     ),
     functions as (
         select p.oid, p.oid::regprocedure::text as signature, p.proowner, p.proacl, concat_ws(' ',
@@ -28,12 +32,19 @@ as $$
         join pg_catalog.pg_proc p on p.oid = to_regprocedure(s.signature)
     ),
     lines (line) as (
-        select format('table %s%s', r.relname, case when r.relrowsecurity then ' with row-level security' end)
+        select case
+            when r.adopted then format('adopted %s', r.relname)
+            else format('table %s%s', r.relname, case when r.relrowsecurity then ' with row-level security' end)
+            end
         from relations r
-        where not r.shared
+        union all
+        select format('policy %s on %s', p.polname, r.relname)
+        from relations r
+        join pg_catalog.pg_policy p on p.polrelid = r.oid
+        where not r.adopted
         union all
         select case
-            when r.shared then format('column %s.%s', r.relname, a.attname)
+            when r.adopted then format('column %s.%s', r.relname, a.attname)
             else format('column %s.%s %s%s%s', r.relname, a.attname,
                 pg_catalog.format_type(a.atttypid, a.atttypmod),
                 case when a.attnotnull then ' not null' end,
@@ -46,20 +57,16 @@ as $$
         select format('constraint %s on %s: %s', c.conname, r.relname, pg_catalog.pg_get_constraintdef(c.oid))
         from relations r
         join pg_catalog.pg_constraint c on c.conrelid = r.oid and c.contype in ('c', 'f', 'p', 'u')
-        where not r.shared
+        where not r.adopted
+            or c.conname in ('pgmedia_media_message_id_whatsapp_media_id_key', 'pgmedia_media_object_id_fkey')
         union all
         select pg_catalog.pg_get_indexdef(i.indexrelid)
         from relations r
         join pg_catalog.pg_index i on i.indrelid = r.oid and i.indisvalid
-        where not r.shared
-        union all
-        select distinct format('unique %s (%s)', r.relname, (
-            select string_agg(a.attname, ', ' order by a.attname)
-            from pg_catalog.pg_attribute a
-            where a.attrelid = r.oid and a.attnum = any (i.indkey)))
-        from relations r
-        join pg_catalog.pg_index i on i.indrelid = r.oid and i.indisunique and i.indpred is null and i.indisvalid
-        where r.shared
+        where not r.adopted
+            or i.indexrelid = any (array[
+                to_regclass('public.pgmedia_media_message_id_whatsapp_media_id_key'),
+                to_regclass('public.pgmedia_media_object_id_idx')])
         union all
         select pg_catalog.pg_get_triggerdef(t.oid)
         from relations r
@@ -77,7 +84,7 @@ as $$
             union all
             select r.relname, r.relowner, r.relacl
             from relations r
-            where not r.shared
+            where not r.adopted
         ) g
         cross join aclexplode(g.acl) x
         where x.grantee <> g.owner

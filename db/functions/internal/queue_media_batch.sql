@@ -13,11 +13,13 @@ set search_path = ''
 as $$
 declare
     v_new jsonb;
+    v_there jsonb;
     v_same record;
     v_linked uuid[] := '{}'::uuid[];
 begin
     with wanted as materialized (
-        select gen_random_uuid() as id, b.*, public.normalize_media_hash(b.sha256) as content_hash
+        select distinct on (b.message_id, b.whatsapp_media_id)
+            gen_random_uuid() as id, b.*, public.normalize_media_hash(b.sha256) as content_hash
         from jsonb_to_recordset(p_batch) b (
             message_id uuid, whatsapp_media_id text, source text, media_type text, mime_type text, file_name text,
             caption text, file_size bigint, sha256 text, priority smallint, source_url text, source_url_until timestamptz
@@ -33,15 +35,18 @@ begin
         order by w.message_id, w.whatsapp_media_id
         on conflict (message_id, whatsapp_media_id) do nothing
         returning id
-    ),
-    logged as (
-        insert into public.media_audit_log (media_id, event)
-        select a.id, 'queued'
-        from added a
     )
-    select jsonb_agg(to_jsonb(w)) into v_new
-    from added a
-    join wanted w on w.id = a.id;
+    select
+        coalesce(jsonb_agg(to_jsonb(w)) filter (where a.id is not null), '[]'),
+        coalesce(jsonb_agg(to_jsonb(w)) filter (where a.id is null), '[]')
+    into v_new, v_there
+    from wanted w
+    left join added a on a.id = w.id;
+
+    v_new := v_new || public.adopt_media_rows(v_there);
+    insert into public.media_audit_log (media_id, event)
+    select n.id, 'queued'
+    from jsonb_to_recordset(v_new) n (id uuid);
 
     for v_same in
         select k.ids, o as object
