@@ -65,7 +65,8 @@ class Spool:
 
     @property
     def descriptor(self) -> int:
-        """The open file, when it is on disk."""
+        """The open file, with all of it, when it is on disk."""
+        self._file.flush()
         return self._file.fileno()
 
     def read(self) -> bytes:

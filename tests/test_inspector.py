@@ -55,6 +55,15 @@ async def test_the_type_is_read_in_a_child(memory_bytes: int) -> None:
             assert await inspector.detect(spool) == "image/jpeg"
 
 
+async def test_the_check_sees_a_download_on_disk_to_its_last_byte() -> None:
+    content = next(one for one in SAMPLES if one.name.endswith(".xls")).read()
+    async with Inspector(children=1, seconds=30, memory_bytes=MEMORY) as inspector:
+        with Spool(0, None) as spool:
+            for start in range(0, len(content), 250):
+                spool.write(content[start : start + 250])
+            assert await inspector.detect(spool) == "application/vnd.ms-excel"
+
+
 async def test_a_child_serves_one_file_after_the_other() -> None:
     async with doubles() as inspector:
         assert await look(inspector, b"one") == await look(inspector, b"two")

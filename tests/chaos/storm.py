@@ -8,6 +8,7 @@ import random
 import signal
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -35,9 +36,9 @@ SETTINGS = (
 AGE = (
     "update media_pauses set until = now() where until > now()",
     "update media_processing_queue set due_at = now() where status = 'pending' and due_at > now()",
-    "update media_deletion_queue set due_at = now() where status = 'pending' and due_at > now()",
+    "notify pgmedia_wake",
 )
-"""The pauses of a minute are over."""
+"""The pauses of a minute are over, and the pollers look again at once."""
 END_LEASES = (
     "update media_processing_queue set lease_until = now() - interval '1 s'"
     " where status = 'processing'",
@@ -50,6 +51,8 @@ UNSETTLED = (
 )
 SETTLING_SECONDS = 60
 BURST_SECONDS = 2.5
+WEBHOOK = 5
+"""Messages of one webhook, queued in one transaction."""
 AT_WORK = "at once"
 """What a poller logs when it begins."""
 
@@ -71,18 +74,17 @@ class Storm:
     left: int = 0
 
     async def rage(self) -> None:
-        """Until the time is over and all attachments are sent; some work is left then."""
+        """Until all attachments are sent."""
         await self.ask(lambda db: db.execute(SETTINGS))
         for _ in range(self.sizes.pollers):
             self.pollers.append(await self.start_poller())
-        over = asyncio.create_task(asyncio.sleep(self.sizes.seconds))
         pests = (
             self._kill, self._stop, self._crash_postgres, self._meddle, self._age, self._fail,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(pest(over)) for pest in pests]
-            await self._send()
-            await asyncio.gather(*tasks)
+            over = group.create_task(self._send())
+            for pest in pests:
+                group.create_task(pest(over))
         self.left = await self.ask(lambda db: db.fetchval(UNSETTLED))
 
     async def calm(self) -> None:
@@ -113,13 +115,18 @@ class Storm:
             await asyncio.sleep(0.05)
 
     async def _send(self) -> None:
-        """In bursts, over all of the time."""
+        """In bursts, over all of the time, and so that some work is left at the end of it."""
         bursts = max(1, round(self.sizes.seconds / BURST_SECONDS))
         size = -(-len(self.attachments) // bursts)
         for start in range(0, len(self.attachments), size):
             await asyncio.sleep(BURST_SECONDS)
-            for attachment in self.attachments[start : start + size]:
-                await self.ask(attachment.queue)
+            burst = self.attachments[start : start + size]
+            for first in range(0, size, WEBHOOK):
+                await self.ask(partial(self._queue, burst[first : first + WEBHOOK]))
+
+    async def _queue(self, attachments: list[Attachment], db: Any) -> None:
+        for attachment in attachments:
+            await attachment.queue(db)
 
     async def _kill(self, over: asyncio.Task[None]) -> None:
         chance = self.sizes.chance("kills")

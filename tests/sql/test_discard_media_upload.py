@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from tests.helpers import (
     begin_upload,
     claim,
     finish_upload,
+    make_due,
     queue_media,
     refused,
     sha256,
@@ -48,6 +50,7 @@ async def upload_too_late(db: Any, recorded: bool) -> tuple[Any, dict[UUID, int]
         await begin_upload(db, media, again, content_hash=HASH)
         await finish_upload(db, media, again, begun["object_id"])
     await db.execute("select delete_media($1)", media)
+    await make_due(db)
     removing = await claim_deletions(db)
     with refused("MD001"):
         await finish_upload(db, media, token, begun["object_id"], poller="slow")
@@ -87,7 +90,21 @@ async def test_a_removal_still_to_come_is_enough(db: Any) -> None:
 
     assert await discard(db, begun) is False
 
+    await make_due(db)
     assert len(await claim_deletions(db)) == 1
+
+
+@pytest.mark.parametrize("end", ["cancel_media", "delete_media"])
+async def test_what_is_still_being_uploaded_is_removed_after_the_lease(db: Any, end: str) -> None:
+    media = await queue_media(db)
+    begun = await begin_upload(db, media, (await claim(db))[media], content_hash=HASH)
+
+    await db.execute(f"select {end}($1)", media)  # its poller hears at its next renewal
+
+    assert await claim_deletions(db) == {}
+    row = await db.fetchrow("select *, due_at - now() as due_in from media_deletion_queue")
+    assert row["storage_path"] == begun["storage_path"]
+    assert timedelta(seconds=59) < row["due_in"] <= timedelta(seconds=60)
 
 
 @pytest.mark.parametrize("state", ["reserved", "stored"])
