@@ -1,17 +1,28 @@
-# make demo: the main job on stand-ins.  make test: the tests.  Both do all their own set-up.
+# make demo: the main job on stand-ins.  make test: the tests.  make chaos: the long version of
+# tests/chaos.  All do their own set-up.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test lint check lock schema clean
+.PHONY: demo test chaos bench-webhook lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
 
 test: .venv/ready
 	$(BIN)/pytest
+
+bench-webhook: .venv/ready
+	$(BIN)/python -m bench.webhook
+
+# Its sizes, and the seed that it prints, can be given: make chaos PGMEDIA_CHAOS_SEED=1
+chaos: export PGMEDIA_CHAOS_POLLERS ?= 4
+chaos: export PGMEDIA_CHAOS_ATTACHMENTS ?= 2000
+chaos: export PGMEDIA_CHAOS_SECONDS ?= 180
+chaos: .venv/ready
+	$(BIN)/pytest -n 0 -s tests/chaos
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -48,6 +48,15 @@ def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
 
 
+def log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "httpcore", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
+
+
 def show_version(wanted: bool) -> None:
     if wanted:
         say(f"pgmedia {__version__}")
@@ -121,12 +130,18 @@ def poll(
     from poller.poll import poll as run
 
     settings = Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token")
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx", "httpcore", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    log_to_stderr()
     asyncio.run(run(settings, drain=drain))
+
+
+@app.command()
+def webhook() -> None:
+    """Serve Meta's webhook: check the signature, store the call, queue its media."""
+    from poller.webhook import serve
+
+    settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
+    log_to_stderr()
+    asyncio.run(serve(settings))
 
 
 @app.command()

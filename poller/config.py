@@ -112,6 +112,20 @@ class Settings(BaseSettings):
         default="https://graph.facebook.com/v23.0",
         description="Graph API with its version. The token goes only to this host and to Meta's.",
     )
+    whatsapp_app_secret: Secret | None = Field(
+        default=None, description="App secret of the Meta app, which signs webhook calls."
+    )
+    whatsapp_verify_token: Secret | None = Field(
+        default=None, description="What Meta must know when it verifies the webhook's address."
+    )
+    pgmedia_webhook_host: str = Field(
+        default="127.0.0.1",
+        description="Address that `pgmedia webhook` listens on; Meta comes by HTTPS, so through a "
+        "proxy.",
+    )
+    pgmedia_webhook_port: int = Field(
+        default=8080, ge=0, le=65535, description="Port that `pgmedia webhook` listens on."
+    )
     pgmedia_concurrency: int = Field(
         default=16, ge=1, le=1000, description="Attachments a poller works on at once."
     )

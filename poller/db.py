@@ -36,6 +36,22 @@ DATABASE_AWAY = (
 )
 
 
+# What Postgres says of a text that is not JSON, not even text, or nested deeper than it reads.
+NOT_JSON = (
+    asyncpg.InvalidTextRepresentationError,
+    asyncpg.CharacterNotInRepertoireError,
+    asyncpg.StatementTooComplexError,
+)
+
+
+class DatabaseError(Exception):
+    """A call was not carried out and may be repeated: the database is away, or was at fault."""
+
+
+class NotJsonError(Exception):
+    """The body of a webhook call is not JSON."""
+
+
 class LeaseLostError(Exception):
     """Another poller has taken the job over, or it is done: drop the result."""
 
@@ -49,6 +65,7 @@ class Job:
     attempt: int
     whatsapp_media_id: str
     phone_number_id: str | None
+    source_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +136,22 @@ class Database:
 
     @classmethod
     async def connect(
-        cls, dsn: str, poller: str, connections: int = 8, *, own_session: bool = True
+        cls,
+        dsn: str,
+        poller: str,
+        connections: int = 8,
+        *,
+        own_session: bool = True,
+        connect_now: bool = True,
     ) -> Self:
         """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login.
 
-        `own_session`: statements may be prepared; not so behind a transaction pooler.
+        `own_session`: statements may be prepared; not so behind a transaction pooler. Without
+        `connect_now` nothing is raised here: the first calls connect.
         """
         pool = await asyncpg.create_pool(
             dsn,
-            min_size=1,
+            min_size=int(connect_now),
             max_size=connections,
             timeout=10,
             command_timeout=60,
@@ -231,6 +255,22 @@ class Database:
             self.poller, *_keys(deletions), failure.provider_code, failure.http_status,
             failure.retry_after, failure.text,
         )  # fmt: skip
+
+    async def receive_webhook(self, body: bytes) -> str:
+        """Store a webhook call; returns the summary, as JSON. Raises NotJsonError, DatabaseError.
+
+        Postgres alone decides what is JSON, so a body is parsed once.
+        """
+        try:
+            try:
+                return await self._value(
+                    "select public.receive_whatsapp_webhook($1)", body.decode()
+                )
+            except (*NOT_JSON, UnicodeDecodeError) as error:
+                await self._value("select public.count_webhook_refusal('not_json')")
+                raise NotJsonError(str(error)) from None
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            raise DatabaseError(f"{type(error).__name__}: {error}") from error
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import resource
+import signal
 import sys
 from pathlib import Path
 
@@ -21,8 +22,9 @@ def limit_memory(most: int) -> None:
 
 def main() -> None:
     limit_memory(int(sys.argv[1]))
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # when the poller is gone, so is this, silently
     requests, answers = sys.stdin.buffer, sys.stdout
-    while line := requests.readline():
+    while (line := requests.readline()).endswith(b"\n"):  # a torn line is the end too
         request = json.loads(line)
         content = requests.read(request.get("size", 0))
         answer: dict[str, str]

@@ -15,7 +15,7 @@ from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, Upl
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
 from poller.storage import Storage
-from poller.whatsapp import WhatsApp
+from poller.whatsapp import Source, WhatsApp
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,10 @@ class Pipeline:
 
     async def _process(self, job: Job) -> str:
         watch = Stopwatch()
-        source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
+        if job.source_url is not None and self.whatsapp.trusts(job.source_url):
+            source = Source(job.source_url)  # should it fail, the next attempt is given none
+        else:
+            source = await self.whatsapp.describe(job.whatsapp_media_id, job.phone_number_id)
         asked = await persistently(
             lambda: self.database.describe(job, source.mime_type, source.file_size, source.sha256)
         )

@@ -35,9 +35,9 @@ class Source:
     """What WhatsApp says about a file: `file_size` in bytes, `sha256` in hex, or None."""
 
     url: str
-    mime_type: str | None
-    file_size: int | None
-    sha256: str | None
+    mime_type: str | None = None
+    file_size: int | None = None
+    sha256: str | None = None
 
 
 class WhatsApp:
@@ -100,6 +100,14 @@ class WhatsApp:
         if announced is not None and int(announced) != received:
             text = f"{received} of {announced} bytes received"
             raise ProviderError(Failure("whatsapp", text, provider_code="truncated"))
+
+    def trusts(self, url: str) -> bool:
+        """May this URL be asked with the token?"""
+        try:
+            self._file_url(url)
+        except ProviderError:
+            return False
+        return True
 
     def _get(self, url: httpx.URL, parameters: dict[str, str]) -> _Answer:
         request = self._client.build_request(

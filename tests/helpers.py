@@ -80,7 +80,7 @@ async def claim(db: Any, limit: int = 100, poller: str = POLLER) -> dict[UUID, i
 
 
 async def describe(
-    db: Any, media: UUID, token: int, *, poller: str = POLLER, mime_type: str = "image/jpeg",
+    db: Any, media: UUID, token: int, *, poller: str = POLLER, mime_type: str | None = "image/jpeg",
     file_size: int | None = 1000, sha256: str | None = None,
 ) -> Any:  # fmt: skip
     return await db.fetchrow(
@@ -91,7 +91,7 @@ async def describe(
 
 async def begin_upload(
     db: Any, media: UUID, token: int, *, poller: str = POLLER, content_hash: str,
-    file_size: int = 1000, mime_type: str = "image/jpeg",
+    file_size: int = 1000, mime_type: str | None = "image/jpeg",
 ) -> Any:  # fmt: skip
     return await db.fetchrow(
         "select * from begin_media_upload($1, $2, $3, $4, $5, $6)",

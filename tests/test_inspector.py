@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -79,3 +80,17 @@ async def test_a_child_that_takes_too_much_memory_fails_alone() -> None:
             await look(inspector, bytes(300_000_000))
 
         assert await look(inspector, SAMPLES[0].read()) == "image/jpeg"
+
+
+@pytest.mark.parametrize("request_line", [b'{"size": 3}\nabc', b'{"si'])
+def test_a_child_whose_poller_was_killed_ends_silently(request_line: bytes) -> None:
+    command = [sys.executable, "-m", "poller.inspection", str(MEMORY)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:
+        assert child.stdin
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        child.stdin.write(request_line)
+        child.stdin.close()
+        assert child.stderr.read() == b""

@@ -672,7 +672,7 @@ async def test_two_migrations_at_once(empty_database: str) -> None:
         *(asyncio.to_thread(migrated, empty_database) for _ in range(2))
     )
 
-    assert sorted([len(one.applied), len(two.applied)]) == [0, 5]
+    assert sorted([len(one.applied), len(two.applied)]) == [0, 6]
     assert one.differences == two.differences == []
 
 

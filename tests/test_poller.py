@@ -11,6 +11,8 @@ from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
 from tests.helpers import events, eventually, queue_media, sha256, status
 
+SPENT = "whatsapp_refusals_spent"
+
 
 async def test_an_attachment_is_stored(
     db: Any, whatsapp: WhatsAppApi, storage: StorageApi, files: Path, start_poller: StartPoller
@@ -86,6 +88,60 @@ async def test_two_pollers_upload_each_content_once(
     assert set(storage.uploads.values()) == {1}
     stored = {sha256(file.read_bytes()) for file in (files / "images").rglob("*.*")}
     assert stored == {sha256(content) for content in contents}
+
+
+async def test_a_forwarded_video_is_downloaded_once(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
+) -> None:
+    content = SAMPLES[12].read()
+    for number in range(1000):
+        media_id = whatsapp.add_media(content, "video/mp4")
+        known = sha256(content) if number % 2 else None
+        await queue_media(db, media_id, media_type="video", sha256=known)
+    pollers = [await start_poller("--drain"), await start_poller("--drain")]
+    for one in pollers:
+        assert await one.ended() == 0
+
+    assert await db.fetchval("select count(*) from media where processed") == 1000
+    assert whatsapp.downloads.total() == 1
+    assert storage.uploads.total() == 1
+
+
+async def test_a_number_is_never_refused_more_than_its_limit(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    whatsapp.token = "another, since the poller's has expired"
+    for _ in range(100):
+        await queue_media(
+            db, whatsapp.add_media(SAMPLES[0].path, "image/jpeg"), phone_number_id="1"
+        )
+    for _ in range(4):
+        await start_poller()
+    await eventually(lambda: db.fetchval("select count(*) from media_pauses") or False)
+
+    for _ in range(12):  # pauses end, probes fail
+        await eventually(lambda: idle(db))
+        before = whatsapp.refused
+        await db.execute("update media_pauses set until = now() where reason <> $1", SPENT)
+        await db.execute(
+            "update media_processing_queue set due_at = now() where status = 'pending'"
+        )
+        await eventually(lambda before=before: probed(db, whatsapp, before))
+
+    assert whatsapp.refused == 20
+    assert await db.fetchval("select reason from media_pauses") == SPENT
+    assert await db.fetchval("select max(attempts) from media_processing_queue") == 0
+
+
+async def idle(db: Any) -> bool:
+    return await db.fetchval(
+        "select count(*) = 0 from media_processing_queue where status = 'processing'"
+    )
+
+
+async def probed(db: Any, whatsapp: WhatsAppApi, before: int) -> bool:
+    spent = await db.fetchval("select exists (select from media_pauses where reason = $1)", SPENT)
+    return await idle(db) and (spent or whatsapp.refused > before)
 
 
 async def test_the_poller_is_woken_by_notify(

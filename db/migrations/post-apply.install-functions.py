@@ -54,6 +54,10 @@ begin
     loop
         execute format('grant execute on function %s to service_role', r.signature);
     end loop;
+    -- What an operator opened stays open.
+    if exists (select from public.media_secrets s where s.webhook_open) then
+        perform public.open_whatsapp_webhook();
+    end if;
 end $$;
 """
 

@@ -48,7 +48,10 @@ async def test_what_a_claim_hands_out(db: Any) -> None:
 
     rows = await db.fetch("select * from claim_media_jobs('one', 10)")
 
-    assert [tuple(row) for row in rows] == [(media, 1, 1, "42", "555"), (plain, 1, 1, "43", None)]
+    assert [tuple(row) for row in rows] == [
+        (media, 1, 1, "42", "555", None),
+        (plain, 1, 1, "43", None, None),
+    ]
     row = await queue_row(db, media)
     assert (row["status"], row["claimed_by"], row["attempts"]) == ("processing", "one", 1)
     lease = await db.fetchval(

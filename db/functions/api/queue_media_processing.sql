@@ -1,9 +1,7 @@
 -- Queue one attachment of a message; its media id comes back and never changes.
 --
 -- Idempotent per message and media id. Runs in the caller's transaction, so a message and its media
--- commit together or not at all. Content that is stored already is linked at once; content that is
--- being fetched for another attachment is waited for. Both are only hints here, taken without a lock
--- that could make callers wait for each other: the pollers settle what slips through.
+-- commit together or not at all. What becomes of content that is known already: queue_media_batch.
 
 create or replace function public.queue_media_processing(
     message_id uuid,
@@ -27,9 +25,6 @@ declare
     v_id uuid;
     v_source text;
     v_type text := queue_media_processing.media_type;
-    v_hash text := public.normalize_media_hash(queue_media_processing.sha256);
-    v_object public.media_objects;
-    v_leader uuid;
 begin
     perform public.check_media_arguments(whatsapp_media_id, media_type, file_size, sha256, priority);
     select 'whatsapp:' || coalesce(m.phone_number_id, 'default'), coalesce(v_type, (
@@ -45,51 +40,26 @@ begin
     v_type := coalesce(v_type, (select f.media_type from public.find_media_format(queue_media_processing.mime_type) f));
 
     loop
-        insert into public.media (
-            id, message_id, whatsapp_media_id, media_type, mime_type, file_name, caption, file_size, whatsapp_sha256
-        )
-        values (
-            gen_random_uuid(), queue_media_processing.message_id, queue_media_processing.whatsapp_media_id, v_type,
-            public.normalize_mime_type(queue_media_processing.mime_type), queue_media_processing.file_name,
-            queue_media_processing.caption, queue_media_processing.file_size, v_hash
-        )
-        on conflict (message_id, whatsapp_media_id) do nothing
-        returning id into v_id;
+        select q.id into v_id
+        from public.queue_media_batch(jsonb_build_array(jsonb_build_object(
+            'message_id', queue_media_processing.message_id,
+            'whatsapp_media_id', queue_media_processing.whatsapp_media_id,
+            'source', v_source,
+            'media_type', v_type,
+            'mime_type', queue_media_processing.mime_type,
+            'file_name', queue_media_processing.file_name,
+            'caption', queue_media_processing.caption,
+            'file_size', queue_media_processing.file_size,
+            'sha256', queue_media_processing.sha256,
+            'priority', queue_media_processing.priority
+        ))) q (id);
         exit when found;
         select m.id into v_id
         from public.media m
         where m.message_id = queue_media_processing.message_id
             and m.whatsapp_media_id = queue_media_processing.whatsapp_media_id;
-        if found then
-            return v_id;
-        end if; -- deleted meanwhile: it is new again
+        exit when found; -- else it was deleted meanwhile: it is new again
     end loop;
-    perform public.log_media_event(v_id, 'queued');
-
-    if v_hash is not null and v_type is not null then
-        v_object := public.find_stored_object(v_hash, v_type);
-        if v_object.id is not null then
-            perform public.link_media_object(array[v_id], v_object, 'deduplicated');
-            return v_id;
-        end if;
-        v_leader := public.find_media_leader(v_hash, v_type);
-    end if;
-
-    insert into public.media_processing_queue (
-        id, message_id, whatsapp_media_id, source, status, priority, due_at, max_attempts, content_hash, waiting_for
-    )
-    select
-        v_id, queue_media_processing.message_id, queue_media_processing.whatsapp_media_id, v_source,
-        case when v_leader is null then 'pending' else 'waiting' end,
-        queue_media_processing.priority,
-        case when v_leader is null then now() else now() + s.waiting_recheck end,
-        s.max_attempts, v_hash, v_leader
-    from public.media_settings s;
-    if v_leader is null then
-        perform public.wake_media_pollers();
-    else
-        perform public.log_media_event(v_id, 'joined', jsonb_build_object('waiting_for', v_leader));
-    end if;
     return v_id;
 end;
 $$;

@@ -1,7 +1,8 @@
 -- First verdict: what WhatsApp says about the file is known, its bytes are not.
 --
--- What the media endpoint says outranks the webhook. Content that is stored already, or on its way,
--- is not downloaded; what is too large or of a type that is never stored is not even begun.
+-- What the media endpoint says outranks the webhook, which counts where the endpoint was not asked.
+-- Content that is stored already, or on its way, is not downloaded; what is too large or of a type
+-- that is never stored is not even begun.
 
 create or replace function public.describe_media_source(
     p_id uuid,
@@ -33,6 +34,7 @@ begin
         whatsapp_sha256 = coalesce(public.normalize_media_hash(p_sha256), m.whatsapp_sha256)
     where m.id = p_id
     returning m.* into v_media;
+    v_mime := v_media.mime_type;
     select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
 
     max_bytes := coalesce(v_bucket.file_size_limit, (select max(b.file_size_limit) from public.media_buckets b));
@@ -43,7 +45,9 @@ begin
         reason := 'type_not_allowed';
         perform public.bury_media_job(p_id, reason, format('announced as %s', v_mime));
     end if;
-    perform public.end_media_pause(v_job.source);
+    if num_nonnulls(p_mime_type, p_file_size, p_sha256) > 0 then -- WhatsApp was asked, and answered
+        perform public.end_media_pause(v_job.source);
+    end if;
     if reason is not null then
         verdict := 'rejected';
     elsif v_media.whatsapp_sha256 is null or v_bucket.bucket_name is null then

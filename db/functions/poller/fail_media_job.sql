@@ -32,9 +32,6 @@ begin
             using errcode = 'MD017', hint = 'Use whatsapp, storage or poller.';
     end if;
     failure_code := v_rule.failure_code;
-    if p_source = 'whatsapp' and p_http_status between 400 and 499 then
-        perform public.count_media_refusal(v_job.source);
-    end if;
     case
         when v_rule.action = 'final' or v_rule.action = 'pause' and v_job.pauses >= v_job.max_attempts then
             verdict := 'failed';
@@ -62,6 +59,9 @@ begin
             verdict := public.retry_media_job(v_job, failure_code, v_text, public.read_retry_after(p_retry_after));
             due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
     end case;
+    if p_source = 'whatsapp' and p_http_status between 400 and 499 then
+        perform public.count_media_refusal(v_job.source);
+    end if;
     return next;
 end;
 $$;

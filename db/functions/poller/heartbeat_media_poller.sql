@@ -1,4 +1,5 @@
--- A poller shows that it is alive, forgets those that are not, and folds the analytics.
+-- A poller shows that it is alive, forgets those that are not, and does the small
+-- chores: it folds the analytics and prunes webhook calls.
 
 create or replace function public.heartbeat_media_poller(
     p_poller text,
@@ -23,6 +24,7 @@ begin
     set version = excluded.version, mode = excluded.mode, in_flight = excluded.in_flight, seen_at = now();
 
     perform public.fold_media_analytics();
+    perform public.prune_whatsapp_webhooks();
     return (select extract(epoch from s.lease)::double precision from public.media_settings s);
 end;
 $$;

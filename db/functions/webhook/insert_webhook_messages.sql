@@ -1,0 +1,54 @@
+-- Add the messages that are not there yet; fill in what history announced as a placeholder.
+--
+-- Only pgmedia's own columns are written: the table may be a bot's. Rows go in, and are locked, in the
+-- order of their ids, so that two calls with the same messages wait for each other and never deadlock.
+
+create or replace function public.insert_webhook_messages(p_messages jsonb)
+returns integer
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_added integer;
+    v_wanted jsonb;
+begin
+    select jsonb_agg(to_jsonb(w) order by w.id) into v_wanted
+    from (
+        select distinct on (m.id) m.*
+        from jsonb_to_recordset(p_messages) m (
+            place bigint, id text, phone_number_id text, sender text, message_type text, text_body text,
+            sent_at timestamptz, raw jsonb
+        )
+        order by m.id, (m.message_type is not distinct from 'media_placeholder'), m.place
+    ) w;
+
+    insert into public.messages (
+        id, whatsapp_message_id, phone_number_id, sender, message_type, text_body, raw_payload, sent_at, created_at
+    )
+    select gen_random_uuid(), w.id, w.phone_number_id, w.sender, w.message_type, w.text_body, w.raw, w.sent_at, now()
+    from jsonb_to_recordset(v_wanted) w (
+        id text, phone_number_id text, sender text, message_type text, text_body text, sent_at timestamptz, raw jsonb
+    )
+    order by w.id
+    on conflict (whatsapp_message_id) do nothing;
+    get diagnostics v_added = row_count;
+
+    with announced as materialized (
+        select m.id, w.message_type, w.text_body, w.raw
+        from jsonb_to_recordset(v_wanted) w (id text, message_type text, text_body text, raw jsonb)
+        join public.messages m on m.whatsapp_message_id = w.id
+        where m.message_type = 'media_placeholder' and w.message_type <> 'media_placeholder'
+        order by w.id
+        for no key update of m
+    )
+    update public.messages m
+    set message_type = a.message_type, text_body = a.text_body, raw_payload = a.raw
+    from announced a
+    where m.id = a.id;
+    return v_added;
+end;
+$$;
+
+comment on function public.insert_webhook_messages is
+    'Insert messages (as list_webhook_messages gives them, an array) that are not in the table yet; returns how many.';

@@ -1,0 +1,29 @@
+-- The door for Meta without any Python: what PostgREST calls for a POST to /rpc/whatsapp_webhook.
+--
+-- Closed until open_whatsapp_webhook grants it to anon. The one unnamed json argument is the body to
+-- the byte, so the signature can be checked, and nothing is done before it has been. It returns the
+-- domain "*/*" because its namesake does: PostgREST 12 mixes up overloads that differ in that.
+
+create or replace function public.whatsapp_webhook(json)
+returns public."*/*"
+language plpgsql
+volatile
+security definer -- anon reads neither the secret nor any other table
+set search_path = ''
+as $$
+declare
+    v_signature text := current_setting('request.headers', true)::json ->> 'x-hub-signature-256';
+begin
+    if not public.verify_whatsapp_signature(
+        convert_to($1::text, 'UTF8'), v_signature, (select s.app_secret from public.media_secrets s))
+    then
+        raise exception 'the signature does not fit the body'
+            using errcode = 'PT403', hint = 'The header X-Hub-Signature-256 is made with the app secret of the Meta app.';
+    end if;
+    perform set_config('response.headers', '[{"Content-Type": "application/json; charset=utf-8"}]', true);
+    return convert_to(public.receive_whatsapp_webhook($1)::text, 'UTF8')::public."*/*";
+end;
+$$;
+
+comment on function public.whatsapp_webhook(json) is
+    'A webhook call through PostgREST: checks the signature in request.headers, then answers as receive_whatsapp_webhook does, as JSON in UTF-8. Error: PT403 (HTTP 403) bad signature.';

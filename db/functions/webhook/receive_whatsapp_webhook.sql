@@ -1,0 +1,35 @@
+-- Take one webhook call as Meta sent it: keep it, store its messages, queue their media.
+--
+-- One transaction: a caller that answers 200 only after the commit loses nothing. Meta sends a call
+-- again whenever it is in doubt; a repeat, in whole or in part, changes nothing.
+
+create or replace function public.receive_whatsapp_webhook(payload json)
+returns json
+language plpgsql
+volatile
+security definer -- clients have no rights on the tables
+set search_path = ''
+as $$
+declare
+    v_hash text;
+    v_event_id bigint;
+begin
+    if payload is null then
+        raise exception 'the payload is null'
+            using errcode = 'MD050', hint = 'Pass the body of the webhook call, as it came, as json.';
+    end if;
+    v_hash := encode(sha256(convert_to(payload::text, 'UTF8')), 'hex');
+    insert into public.whatsapp_webhook_events (payload_hash, payload)
+    values (v_hash, payload)
+    on conflict (payload_hash) do nothing
+    returning id into v_event_id;
+    if not found then
+        select e.id into v_event_id from public.whatsapp_webhook_events e where e.payload_hash = v_hash;
+    end if;
+    return public.process_webhook_event(v_event_id);
+end;
+$$;
+
+comment on function public.receive_whatsapp_webhook is
+    'Store a webhook call of the WhatsApp Business Cloud API: its messages, and their media queued. Returns {event_id, messages (seen), new, duplicates, media_queued, media_failed (lost by WhatsApp), ignored {field: count}, errors {reason: count}}. Never raises for what a call contains; errors: MD050 null, and the server''s own faults, on which WhatsApp should send the call again.';
+grant execute on function public.receive_whatsapp_webhook to media_client, media_admin;

@@ -1,0 +1,163 @@
+"""`pgmedia webhook`: the door for Meta. Signature, then one SQL call, then 200."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import signal
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import uvicorn
+from pydantic import SecretStr
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from poller.config import Settings
+from poller.db import Database, DatabaseError, NotJsonError
+
+log = logging.getLogger(__name__)
+
+PATH = "/webhook"
+MAX_BODY_BYTES = 3 * 1024 * 1024
+"""As much as Meta sends in one call."""
+MOST_DRAINED_BYTES = 4 * MAX_BODY_BYTES
+"""A body that is too large is read on up to here: a sender that still writes hears no answer."""
+BODY_SECONDS = 20.0
+"""How long a body may take to come in."""
+RETRY_AFTER_SECONDS = 5
+HANG_UP = {"Connection": "close"}
+"""Else the rest of a body that is not wanted would be read to its end."""
+KEEP_ALIVE_SECONDS = 75
+"""Longer than proxies keep an idle connection: none sends a call into one that just closed."""
+DATABASE_CONNECTIONS = 8
+MOST_CONNECTIONS = 256
+"""Clients at once; those beyond are answered 503. It bounds the memory that bodies take."""
+
+
+class TooLargeError(Exception):
+    """The body has more than MAX_BODY_BYTES."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Answers Meta. Any answer but 200 makes Meta send the call again, so only 200 means kept."""
+
+    database: Database
+    app_secret: SecretStr
+    verify_token: SecretStr
+
+    async def verify(self, request: Request) -> Response:
+        """Meta checks that the address is ours: answer the challenge if it knows our token."""
+        query = request.query_params
+        token = self.verify_token.get_secret_value().encode()
+        if query.get("hub.mode") != "subscribe" or not hmac.compare_digest(
+            token, query.get("hub.verify_token", "").encode()
+        ):
+            return PlainTextResponse("the verify token is not ours", 403)
+        return PlainTextResponse(query.get("hub.challenge", ""))
+
+    async def receive(self, request: Request) -> Response:
+        """A call. Nothing is done with a body whose signature has not been checked."""
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                body = await read_body(request)
+        except TooLargeError:
+            return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes", 413, HANG_UP)
+        except (TimeoutError, ClientDisconnect):
+            return PlainTextResponse("the body did not come in", 408, HANG_UP)
+        if not self.signed(body, request.headers.get("x-hub-signature-256", "")):
+            log.warning("webhook: refused a call with a bad signature")
+            return PlainTextResponse("the signature does not fit the body", 403)
+        try:
+            summary = await self.database.receive_webhook(body)
+        except NotJsonError as error:
+            log.warning("webhook: refused a signed call that is not JSON: %s", error)
+            return PlainTextResponse("the body is not JSON", 400)
+        except DatabaseError as error:
+            log.warning("webhook: not stored: %s", error)
+            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
+            return PlainTextResponse("cannot be stored now", 503, headers)
+        log.info("webhook: %s", summary)
+        return PlainTextResponse("ok")
+
+    def signed(self, body: bytes, signature: str) -> bool:
+        """Compare in constant time with what only Meta and we can make."""
+        secret = self.app_secret.get_secret_value().encode()
+        expected = "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+        return hmac.compare_digest(expected.encode(), signature.encode())
+
+
+async def read_body(request: Request) -> bytes:
+    """The body. Raises TooLargeError, and holds no more than MAX_BODY_BYTES at any time."""
+    body = bytearray()
+    received = 0
+    async for piece in request.stream():
+        received += len(piece)
+        if received <= MAX_BODY_BYTES:
+            body += piece
+        elif received > MOST_DRAINED_BYTES:
+            break
+    if received > MAX_BODY_BYTES:
+        raise TooLargeError
+    return bytes(body)
+
+
+def application(database: Database, app_secret: SecretStr, verify_token: SecretStr) -> Starlette:
+    """The ASGI application, which closes the database when it ends."""
+    door = Door(database, app_secret, verify_token)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        try:
+            yield
+        finally:
+            await database.close()
+
+    routes = [
+        Route(PATH, door.verify, methods=["GET"]),
+        Route(PATH, door.receive, methods=["POST"]),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal; calls in hand are answered first, for as long as the grace time lasts.
+
+    A database that is away is no reason to stop or not to start.
+    """
+    assert settings.whatsapp_app_secret and settings.whatsapp_verify_token  # noqa: S101, PT018
+    database = await Database.connect(
+        settings.database_url.get_secret_value(),
+        settings.pgmedia_poller_name,
+        connections=DATABASE_CONNECTIONS,
+        own_session=False,
+        connect_now=False,
+    )
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token),
+            host=settings.pgmedia_webhook_host,
+            port=settings.pgmedia_webhook_port,
+            log_config=None,
+            access_log=False,  # it would show the verify token
+            server_header=False,
+            ws="none",
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=round(settings.pgmedia_grace_seconds),
+        )
+    )
+    # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, _do_nothing)
+    await server.serve()
+
+
+def _do_nothing(*_: object) -> None:
+    pass

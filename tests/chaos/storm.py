@@ -1,0 +1,239 @@
+"""Everything that goes wrong at once: pollers, Postgres, WhatsApp, Storage, and operators."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import asyncpg
+
+from poller.db import DATABASE_AWAY
+from poller.sandbox.faults import Fault, Faults
+from poller.sandbox.postgres import PostgresServer
+from poller.sandbox.storage import StorageApi
+from poller.sandbox.storage_errors import (
+    dropped,
+    internal_error,
+    stalled,
+    too_many_connections,
+)
+from poller.sandbox.whatsapp import WhatsAppApi
+from tests.chaos.attachments import Attachment, Sizes
+from tests.conftest import PollerProcess, StartPoller
+
+Answer = TypeVar("Answer")
+
+SETTINGS = (
+    "update media_settings set lease = '2 seconds', max_attempts = 50, backoff_first = '50 ms',"
+    " backoff_most = '1 second', waiting_recheck = '1 second', refusals_per_hour = 10000"
+)
+AGE = (
+    "update media_pauses set until = now() where until > now()",
+    "update media_processing_queue set due_at = now() where status = 'pending' and due_at > now()",
+    "update media_deletion_queue set due_at = now() where status = 'pending' and due_at > now()",
+)
+"""The pauses of a minute are over."""
+END_LEASES = (
+    "update media_processing_queue set lease_until = now() - interval '1 s'"
+    " where status = 'processing'",
+    "update media_deletion_queue set lease_until = now() - interval '1 s'"
+    " where status = 'processing'",
+)
+UNSETTLED = (
+    "select (select count(*) from media_deletion_queue) + (select count(*)"
+    " from media_processing_queue where status in ('pending', 'processing', 'waiting'))"
+)
+SETTLING_SECONDS = 60
+BURST_SECONDS = 2.5
+AT_WORK = "at once"
+"""What a poller logs when it begins."""
+
+
+@dataclass(slots=True)
+class Storm:
+    """Sends the attachments while all of it happens, then lets good pollers end the work."""
+
+    sizes: Sizes
+    attachments: list[Attachment]
+    server: PostgresServer
+    whatsapp: WhatsAppApi
+    storage: StorageApi
+    start_poller: StartPoller
+    pollers: list[PollerProcess] = field(default_factory=list[PollerProcess])
+    killed: int = 0
+    stopped: int = 0
+    crashes: int = 0
+    left: int = 0
+
+    async def rage(self) -> None:
+        """Until the time is over and all attachments are sent; some work is left then."""
+        await self.ask(lambda db: db.execute(SETTINGS))
+        for _ in range(self.sizes.pollers):
+            self.pollers.append(await self.start_poller())
+        over = asyncio.create_task(asyncio.sleep(self.sizes.seconds))
+        pests = (
+            self._kill, self._stop, self._crash_postgres, self._meddle, self._age, self._fail,
+        )  # fmt: skip
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(pest(over)) for pest in pests]
+            await self._send()
+            await asyncio.gather(*tasks)
+        self.left = await self.ask(lambda db: db.fetchval(UNSETTLED))
+
+    async def calm(self) -> None:
+        """No more faults; what dead pollers left is finished by living ones, which stop well."""
+        self.whatsapp.faults.clear()
+        self.storage.faults.clear()
+        for one in self.pollers:
+            one.kill()
+            await one.ended()
+        for statement in END_LEASES:
+            await self.ask(lambda db, statement=statement: db.execute(statement))
+        good = [await self.start_poller() for _ in range(self.sizes.pollers)]
+        async with asyncio.timeout(SETTLING_SECONDS + self.sizes.attachments / 20):
+            while await self.ask(lambda db: db.fetchval(UNSETTLED)):
+                await self._age_once()
+                await asyncio.sleep(0.2)
+        for one in good:
+            await one.logged(AT_WORK)
+            one.terminate()
+        assert [await one.ended() for one in good] == [0] * len(good)
+
+    async def ask(self, call: Callable[[Any], Awaitable[Answer]]) -> Answer:
+        """A call to the database in a transaction, repeated while it is away."""
+        while True:
+            with contextlib.suppress(*DATABASE_AWAY):
+                async with connected(self.server.dsn()) as db, db.transaction():
+                    return await call(db)
+            await asyncio.sleep(0.05)
+
+    async def _send(self) -> None:
+        """In bursts, over all of the time."""
+        bursts = max(1, round(self.sizes.seconds / BURST_SECONDS))
+        size = -(-len(self.attachments) // bursts)
+        for start in range(0, len(self.attachments), size):
+            await asyncio.sleep(BURST_SECONDS)
+            for attachment in self.attachments[start : start + size]:
+                await self.ask(attachment.queue)
+
+    async def _kill(self, over: asyncio.Task[None]) -> None:
+        chance = self.sizes.chance("kills")
+        while not over.done():
+            await asyncio.sleep(1)
+            if victim := self._pick(chance):
+                victim.kill()
+                self.killed += 1
+                await self._replace(victim)
+
+    async def _stop(self, over: asyncio.Task[None]) -> None:
+        chance = self.sizes.chance("stops")
+        while not over.done():
+            await asyncio.sleep(3.3)
+            if leaving := self._pick(chance):
+                leaving.terminate()
+                if chance.random() < 0.3:
+                    leaving.terminate()
+                self.stopped += 1
+                await self._replace(leaving, 0)
+
+    def _pick(self, chance: random.Random) -> PollerProcess | None:
+        """Take a poller that is at work out of the list, so that nobody else picks it."""
+        ready = [one for one in self.pollers if AT_WORK in one.log.read_text()]
+        if not ready:
+            return None
+        picked = chance.choice(ready)
+        self.pollers.remove(picked)
+        return picked
+
+    async def _replace(self, gone: PollerProcess, ending: int = -signal.SIGKILL) -> None:
+        self.pollers.append(await self.start_poller())
+        assert await gone.ended() == ending, gone.log.read_text()
+
+    async def _crash_postgres(self, over: asyncio.Task[None]) -> None:
+        for _ in range(2):
+            await asyncio.sleep(self.sizes.seconds / 3)
+            self.server.stop(signal.SIGQUIT)
+            await asyncio.to_thread(self.server.start)
+            self.crashes += 1
+        await over
+
+    async def _meddle(self, over: asyncio.Task[None]) -> None:
+        """Operators delete, cancel and retry, and WhatsApp lets its URLs expire."""
+        chance = self.sizes.chance("meddling")
+        while not over.done():
+            await asyncio.sleep(0.25)
+            if chance.random() < 0.1:
+                self.whatsapp.expire_urls()
+            if queued := [one for one in self.attachments if one.media]:
+                await self._operate(chance, chance.choice(queued[-50:]))
+
+    async def _operate(self, chance: random.Random, one: Attachment) -> None:
+        name = chance.choice(["delete_media", "cancel_media", "cancel_media", "retry_media"])
+        one.deleted |= name == "delete_media"
+        one.cancelled |= name == "cancel_media"
+        await self.ask(lambda db: db.execute(f"select {name}($1)", one.media))
+
+    async def _age(self, over: asyncio.Task[None]) -> None:
+        while not over.done():
+            await self._age_once()
+            await asyncio.sleep(0.5)
+
+    async def _age_once(self) -> None:
+        for statement in AGE:
+            await self.ask(lambda db, statement=statement: db.execute(statement))
+
+    async def _fail(self, over: asyncio.Task[None]) -> None:
+        """Faults of both providers; every second stall is left to the client's patience."""
+        chance = self.sizes.chance("faults")
+        self.whatsapp.faults = Faults(self.sizes.chance("whatsapp"))
+        self.storage.faults = Faults(self.sizes.chance("storage"))
+        while not over.done():
+            stalls = [*stage_whatsapp(self.whatsapp.faults), *stage_storage(self.storage.faults)]
+            await asyncio.sleep(0.7)
+            self.whatsapp.faults.clear()
+            self.storage.faults.clear()
+            for stall in stalls:
+                if chance.random() < 0.5:
+                    stall.released.set()
+
+
+def stage_whatsapp(faults: Faults) -> list[Fault]:
+    """5 % errors, 2 % disconnects, 2 % stalls, 1 % rate limits, 2 % wrong bytes, and slow ones.
+
+    Returns the stalls.
+    """
+    stalls = [Fault.stall(), Fault.stall(after=100)]
+    faults.randomly("*", Fault(500, "<html>oops"), 0.05)
+    faults.randomly("*", Fault.disconnect(after=100), 0.02)
+    for stall in stalls:
+        faults.randomly("*", stall, 0.01)
+    faults.randomly("*", Fault(429, {"error": {"message": "slow down"}}), 0.01)
+    faults.randomly("download", Fault.slow(bytes_per_second=5_000), 0.2)
+    faults.randomly("download", Fault(body=b"\xff\xd8\xff\xe0 these are not the bytes"), 0.02)
+    return stalls
+
+
+def stage_storage(faults: Faults) -> list[Fault]:
+    """The same of Storage, before it has done its part or after it; returns the stalls."""
+    stalls = [Fault.stall(), stalled()]
+    faults.randomly("*", internal_error(), 0.05)
+    faults.randomly("*", Fault.disconnect(), 0.01)
+    faults.randomly("*", dropped(), 0.01)
+    for stall in stalls:
+        faults.randomly("*", stall, 0.01)
+    faults.randomly("*", too_many_connections(), 0.01)
+    return stalls
+
+
+@contextlib.asynccontextmanager
+async def connected(dsn: str) -> AsyncGenerator[Any]:
+    connection: Any = await asyncpg.connect(dsn, timeout=5)
+    try:
+        yield connection
+    finally:
+        connection.terminate()

@@ -1,0 +1,234 @@
+"""The door without any Python: whatsapp_webhook through a real PostgREST."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from pydantic import SecretStr
+
+from poller.migrate import migrate
+from poller.sandbox.postgres import free_port
+from tests.conftest import Connect
+from tests.helpers import as_user, eventually
+from tests.webhook.conftest import Meta
+from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN, message, received, signature
+
+REPOSITORY = Path(__file__).parents[2]
+PROGRAM = REPOSITORY / ".cache" / "postgrest" / "postgrest"
+USER, PASSWORD = "pgmedia_test_authenticator", "pgmedia-test-password"
+
+CREATE_ROLES = f"""
+do $$
+begin
+    create role anon nologin;
+exception when duplicate_object or unique_violation then
+    null;
+end $$;
+do $$
+begin
+    create role {USER} login noinherit password '{PASSWORD}';
+exception when duplicate_object or unique_violation then
+    null;
+end $$;
+grant anon to {USER};
+"""
+
+
+@pytest.fixture(scope="session")
+def program() -> Path:
+    """PostgREST, fetched once."""
+    subprocess.run(
+        [REPOSITORY / "tests" / "fetch_postgrest.sh", PROGRAM.parent], check=True, timeout=100
+    )
+    return PROGRAM
+
+
+@pytest.fixture
+async def admin(db: Any, connect: Connect) -> Any:
+    """An operator, in a database that has the role anon."""
+    await db.execute(CREATE_ROLES)
+    return await connect("media_admin")
+
+
+@pytest.fixture
+async def meta(
+    program: Path, admin: Any, database: str, http: httpx.AsyncClient, tmp_path: Path
+) -> AsyncIterator[Meta]:
+    """Meta at a PostgREST that serves the test's database."""
+    del admin
+    port = free_port()
+    log = tmp_path / "postgrest.log"
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PGRST_DB_URI": as_user(database, USER, PASSWORD),
+        "PGRST_DB_SCHEMAS": "public",
+        "PGRST_DB_ANON_ROLE": "anon",
+        "PGRST_SERVER_HOST": "127.0.0.1",
+        "PGRST_SERVER_PORT": str(port),
+    }
+    with log.open("wb") as stream:
+        process = await asyncio.create_subprocess_exec(
+            program, env=environment, stdout=stream, stderr=stream
+        )
+    await eventually(lambda: "Schema cache loaded" in log.read_text())
+    yield Meta(http, f"http://127.0.0.1:{port}/rpc/whatsapp_webhook")
+    process.kill()
+    await process.wait()
+
+
+async def open_door(admin: Any) -> None:
+    await admin.execute("select set_whatsapp_secrets($1, $2)", APP_SECRET, VERIFY_TOKEN)
+    await admin.execute("select open_whatsapp_webhook()")
+
+
+async def test_it_is_closed_until_an_operator_opens_it(db: Any, admin: Any, meta: Meta) -> None:
+    assert (await meta.post(received(message()))).status_code == 401
+    assert (await meta.verify()).status_code == 401
+
+    await open_door(admin)
+    assert (await meta.post(received(message()))).status_code == 200
+    assert (await meta.verify()).status_code == 200
+
+    await admin.execute("select close_whatsapp_webhook()")
+    assert (await meta.post(received(message()))).status_code == 401
+    assert (await meta.verify()).status_code == 401
+    assert await db.fetchval("select count(*) from media_processing_queue") == 1
+
+
+async def test_meta_verifies_the_address(admin: Any, meta: Meta) -> None:
+    await open_door(admin)
+
+    answer = await meta.verify(challenge="11582 <b>&ü")
+
+    assert (answer.status_code, answer.text) == (200, "11582 <b>&ü")
+    assert answer.headers["content-type"].startswith("text/plain")
+    as_browser = await meta.verify(accept="text/html,*/*;q=0.8")
+    assert (as_browser.status_code, as_browser.text) == (200, "1158201444")
+    for refused in (
+        await meta.verify(token="other"),
+        await meta.verify(token=""),
+        await meta.verify(mode="unsubscribe"),
+    ):
+        assert refused.status_code == 403
+        assert VERIFY_TOKEN not in refused.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        json.dumps(received(message())).encode(),
+        json.dumps(received(message()), indent=3).replace("/", "\\/").encode() + b"\n\n",
+        b'{"entry": [], "entry": [], "a": "\\u00fc\\u0000/@"}',
+        '{"entry": "ü😀"}'.encode(),
+        b'{"entry": "' + b"x" * 3_000_000 + b'"}',
+    ],
+)
+async def test_a_signed_call_is_stored_to_the_byte(
+    db: Any, admin: Any, meta: Meta, body: bytes
+) -> None:
+    await open_door(admin)
+
+    answer = await meta.post(body)
+
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["event_id"] > 0
+    kept = await db.fetchval("select payload::text from whatsapp_webhook_events")
+    assert kept.encode() == body
+
+
+async def test_without_the_signature_nothing_is_done(db: Any, admin: Any, meta: Meta) -> None:
+    await open_door(admin)
+    body = json.dumps(received(message())).encode()
+
+    bad = [
+        await meta.post(body, X_Hub_Signature_256=header)
+        for header in ("", "sha256=", signature(body, "other"), signature(body + b" "))
+    ]
+    bad.append(await meta.http.post(meta.url, json=received(message())))
+
+    assert {answer.status_code for answer in bad} == {403}
+    assert APP_SECRET not in "".join(answer.text for answer in bad)
+    for table in ("whatsapp_webhook_events", "messages", "media"):
+        assert await db.fetchval(f"select count(*) from {table}") == 0
+
+
+async def test_an_open_door_gives_anon_nothing_else(db: Any, admin: Any) -> None:
+    await open_door(admin)
+
+    may = await db.fetch(
+        "select p.oid::regprocedure::text from pg_proc p join media_schema_functions f"
+        " on p.oid = f.signature::regprocedure"
+        " where has_function_privilege('anon', p.oid, 'execute') order by 1"
+    )
+
+    assert [row[0] for row in may] == ["whatsapp_webhook(json)", "whatsapp_webhook(text,text,text)"]
+
+
+async def test_an_upgrade_leaves_the_door_as_it_was(
+    db: Any, admin: Any, meta: Meta, database: str
+) -> None:
+    await open_door(admin)
+    migrated = await asyncio.to_thread(migrate, SecretStr(database))
+    assert migrated.differences == []
+    assert (await meta.post(received(message()))).status_code == 200
+
+    await admin.execute("select close_whatsapp_webhook()")
+    await asyncio.to_thread(migrate, SecretStr(database))
+    assert (await meta.post(received(message()))).status_code == 401
+
+    await db.execute("grant execute on function whatsapp_webhook(json) to anon")
+    opened = "select describe_media_schema() like 'grant execute on % to anon' as found"
+    assert [row["found"] for row in await db.fetch(opened)].count(True) == 1
+
+
+async def test_nobody_reads_the_secrets(admin: Any, connect: Connect) -> None:
+    await open_door(admin)
+    for role in ("anon", "media_client", "media_poller", "media_admin"):
+        reader = await connect(role)
+        for statement in (
+            "select * from media_secrets",
+            "update media_secrets set app_secret = app_secret returning app_secret",
+            "delete from media_secrets",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await reader.execute(statement)
+
+
+async def test_the_door_needs_secrets_and_the_role_anon(db: Any, admin: Any) -> None:
+    with pytest.raises(asyncpg.PostgresError) as without_secrets:
+        await admin.execute("select open_whatsapp_webhook()")
+    with pytest.raises(asyncpg.PostgresError) as empty_secret:
+        await admin.execute("select set_whatsapp_secrets('', 'token')")
+    await admin.execute("select set_whatsapp_secrets('secret', 'token')")
+    rollback = db.transaction()
+    await rollback.start()
+    await db.execute("alter role anon rename to pgmedia_test_no_anon")
+    with pytest.raises(asyncpg.PostgresError) as without_anon:
+        await db.execute("select open_whatsapp_webhook()")
+    await rollback.rollback()
+
+    assert without_secrets.value.sqlstate == without_anon.value.sqlstate == "MD053"
+    assert empty_secret.value.sqlstate == "MD052"
+
+
+async def test_only_operators_open_and_close(admin: Any, connect: Connect) -> None:
+    del admin
+    for role in ("anon", "media_client", "media_poller"):
+        reader = await connect(role)
+        for call in (
+            "select open_whatsapp_webhook()",
+            "select close_whatsapp_webhook()",
+            "select set_whatsapp_secrets('a', 'b')",
+            "select replay_whatsapp_webhook(1)",
+        ):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await reader.execute(call)

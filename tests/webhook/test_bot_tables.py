@@ -1,0 +1,152 @@
+"""Webhook calls into a table that resists: a bot's own columns and triggers, others' locks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from poller.migrate import migrate
+from tests.conftest import Connect
+from tests.helpers import eventually
+from tests.webhook.payloads import message, received
+from tests.webhook.test_receive_whatsapp_webhook import receive
+
+BOT_TABLES = """
+    create table messages (
+        id uuid primary key,
+        whatsapp_message_id varchar(100) unique,
+        sender varchar(20),
+        raw_payload json,
+        created_at timestamp not null,
+        mood text not null default 'good'
+    );
+    create table media (id uuid primary key, caption varchar(10));
+"""
+
+REFUSE_ONE = """
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+        if new.sender = 'banned' then
+            raise exception 'the sender is banned' using errcode = 'BOT01';
+        end if;
+        return new;
+    end $$;
+    create trigger refuse before insert on messages for each row execute function refuse();
+"""
+
+WAIT_AT_THE_SECOND_ROW = """
+    create function wait_at_second() returns trigger language plpgsql as $$
+    begin
+        if current_setting('test.rows', true) = 'one' then
+            perform pg_advisory_xact_lock_shared(1);
+        end if;
+        perform set_config('test.rows', 'one', true);
+        return new;
+    end $$;
+    create trigger wait_at_second before insert on messages
+        for each row execute function wait_at_second();
+"""
+
+
+async def test_a_bots_own_tables(empty_database: str) -> None:
+    db: Any = await asyncpg.connect(empty_database)
+    await db.execute(BOT_TABLES)
+    await asyncio.to_thread(migrate, SecretStr(empty_database))
+
+    summary = await receive(db, received(message("video"), message("text")))
+
+    assert (summary["new"], summary["media_queued"], summary["errors"]) == (2, 1, {})
+    assert await db.fetchval("select count(*) from messages where mood = 'good'") == 2
+    await db.close()
+
+
+async def test_a_column_that_pgmedia_cannot_fill_is_named(db: Any) -> None:
+    await db.execute("alter table messages add customer integer not null")
+    payload = received(message(), message())
+
+    summary = await receive(db, payload)
+
+    reason = (
+        'message_refused: null value in column "customer" of relation "messages"'
+        " violates not-null constraint (23502)"
+    )
+    assert summary["errors"] == {reason: 2}
+    assert (summary["new"], summary["duplicates"], summary["media_queued"]) == (0, 0, 0)
+
+    await db.execute("alter table messages alter customer set default 1")
+    replayed = await db.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])
+    assert json.loads(replayed) | {"event_id": 0} == {
+        "event_id": 0, "messages": 2, "new": 2, "duplicates": 0,
+        "media_queued": 2, "media_failed": 0, "ignored": {}, "errors": {},
+    }  # fmt: skip
+
+
+async def test_one_refused_message_does_not_keep_the_others_out(db: Any) -> None:
+    await db.execute(REFUSE_ONE)
+    good, bad = [message(), message()], message(**{"from": "banned"})
+
+    summary = await receive(db, received(good[0], bad, good[1]))
+
+    assert (summary["new"], summary["media_queued"]) == (2, 2)
+    assert summary["errors"] == {"message_refused: the sender is banned (BOT01)": 1}
+
+
+async def test_the_servers_own_faults_are_raised(db: Any, connect: Connect) -> None:
+    one, other = message(), await connect()
+    await other.execute("set lock_timeout = '50ms'")
+    async with db.transaction():
+        await receive(db, received(one, message()))
+        with pytest.raises(asyncpg.LockNotAvailableError):
+            await receive(other, received(message(), one))
+
+    assert await db.fetchval("select count(*) from whatsapp_webhook_events") == 1
+
+
+async def test_two_calls_with_the_same_messages_never_deadlock(db: Any, connect: Connect) -> None:
+    """Both calls stand at their second row when the gate opens; unsorted, each held the other's."""
+    await db.execute(WAIT_AT_THE_SECOND_ROW)
+    one, two = message(id="wamid.1"), message(id="wamid.2")
+    first, second = await connect(), await connect()
+    async with db.transaction():
+        await db.execute("select pg_advisory_xact_lock(1)")
+        calls = [
+            asyncio.create_task(receive(first, received(one, two))),
+            asyncio.create_task(receive(second, received(two, one))),
+        ]
+        await eventually(lambda: waiting(db, first, second))
+
+    summaries = await asyncio.gather(*calls)
+
+    assert sorted(summary["new"] for summary in summaries) == [0, 2]
+    assert sorted(summary["media_queued"] for summary in summaries) == [0, 2]
+
+
+async def waiting(db: Any, *connections: Any) -> bool:
+    """Do all of these wait for a lock?"""
+    pids = [connection.get_server_pid() for connection in connections]
+    return await db.fetchval(
+        "select count(*) = $2 from pg_stat_activity"
+        " where pid = any ($1) and wait_event_type = 'Lock'",
+        pids, len(pids),
+    )  # fmt: skip
+
+
+async def test_two_calls_that_bring_the_media_of_placeholders(db: Any, connect: Connect) -> None:
+    placeholders = [message("media_placeholder", id=f"wamid.{n}") for n in (1, 2)]
+    await receive(db, received(*placeholders))
+    real = [message(id=one["id"]) for one in placeholders]
+    first, second = await connect(), await connect()
+
+    async with first.transaction():
+        assert (await receive(first, received(*real)))["media_queued"] == 2
+        late = asyncio.create_task(receive(second, received(*reversed(real))))
+        await eventually(lambda: waiting(db, second))
+    summary = await late
+
+    assert (summary["duplicates"], summary["media_queued"]) == (2, 0)
+    assert await db.fetchval("select count(*) from media") == 2

@@ -1,0 +1,202 @@
+"""`pgmedia webhook` over HTTP: a real process, called as Meta calls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from poller.webhook import MAX_BODY_BYTES
+from tests.conftest import Connect
+from tests.helpers import eventually
+from tests.webhook.conftest import StartDoor
+from tests.webhook.payloads import message, received, signature
+
+
+async def count(db: Any, table: str) -> int:
+    return await db.fetchval(f"select count(*) from {table}")
+
+
+async def test_meta_verifies_the_address(start_door: StartDoor) -> None:
+    meta = (await start_door()).meta
+
+    answer = await meta.verify(challenge="11582 <b>&ü")
+
+    assert (answer.status_code, answer.text) == (200, "11582 <b>&ü")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert (await meta.verify(token="other")).status_code == 403
+    assert (await meta.verify(token="ü")).status_code == 403
+    assert (await meta.verify(mode="unsubscribe")).status_code == 403
+    assert (await meta.http.get(meta.url)).status_code == 403
+
+
+async def test_a_call_is_stored_before_it_is_answered(db: Any, start_door: StartDoor) -> None:
+    meta = (await start_door()).meta
+    body = json.dumps(received(message()), indent=1).replace("/", "\\/").encode()
+
+    answer = await meta.post(body)
+
+    assert (answer.status_code, answer.text) == (200, "ok")
+    assert await count(db, "media_processing_queue") == 1
+    assert await db.fetchval("select payload::text from whatsapp_webhook_events") == body.decode()
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        signature(b"other"),
+        signature(b"{}", "other secret"),
+        signature(b"{}").removeprefix("sha256="),
+        signature(b"{}").upper(),
+        "",
+        "sha256=\xfc",
+    ],
+)
+async def test_a_bad_signature_is_refused(db: Any, start_door: StartDoor, header: str) -> None:
+    meta = (await start_door()).meta
+
+    answer = await meta.post(b"{}", X_Hub_Signature_256=header)
+
+    assert answer.status_code == 403
+    assert (await meta.http.post(meta.url, content=b"{}")).status_code == 403
+    assert await count(db, "whatsapp_webhook_events") == 0
+    assert (await meta.post(b"{}")).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'"\0"', b"NaN", b"[" * 100_000])
+async def test_a_signed_body_that_is_not_json_is_only_counted(
+    db: Any, start_door: StartDoor, body: bytes
+) -> None:
+    meta = (await start_door()).meta
+
+    answer = await meta.post(body)
+
+    assert answer.status_code == 400
+    assert await count(db, "whatsapp_webhook_events") == 0
+    assert await db.fetch("select reason, refusals from whatsapp_webhook_refusals") == [
+        ("not_json", 1)
+    ]
+
+
+async def test_an_unsigned_body_that_is_not_json_is_not_even_counted(
+    db: Any, start_door: StartDoor
+) -> None:
+    meta = (await start_door()).meta
+
+    assert (await meta.post(b"{", X_Hub_Signature_256="sha256=0")).status_code == 403
+    assert await count(db, "whatsapp_webhook_refusals") == 0
+
+
+async def test_three_megabytes_are_taken_and_a_byte_more_is_not(
+    db: Any, start_door: StartDoor
+) -> None:
+    meta = (await start_door()).meta
+    largest = b'{"entry": "' + b"x" * (MAX_BODY_BYTES - 13) + b'"}'
+    assert len(largest) == MAX_BODY_BYTES
+
+    assert (await meta.post(largest)).status_code == 200
+    assert (await meta.post(largest + b" ")).status_code == 413
+    assert await count(db, "whatsapp_webhook_events") == 1
+
+
+async def test_a_body_without_a_length_is_cut_off_while_it_comes(start_door: StartDoor) -> None:
+    meta = (await start_door()).meta
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while sent < 100 * MAX_BODY_BYTES:
+            sent += 65_536
+            yield b"x" * 65_536
+
+    with contextlib.suppress(httpx.TransportError):  # the answer may be lost with the connection
+        assert (await meta.http.post(meta.url, content=endless())).status_code == 413
+    assert sent < 10 * MAX_BODY_BYTES
+
+
+async def test_a_client_that_goes_away_leaves_no_trace(db: Any, start_door: StartDoor) -> None:
+    door = await start_door()
+    address = urlsplit(door.meta.url)
+    with socket.create_connection((address.hostname or "", address.port or 0)) as connection:
+        connection.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+
+    assert (await door.meta.post(received(message()))).status_code == 200
+    assert await count(db, "whatsapp_webhook_events") == 1
+    assert "Traceback" not in door.log.read_text()
+
+
+async def test_other_paths_and_methods_are_refused(start_door: StartDoor) -> None:
+    meta = (await start_door()).meta
+
+    assert (await meta.http.get(meta.url + "x")).status_code == 404
+    assert (await meta.http.put(meta.url)).status_code == 405
+
+
+async def test_meta_is_asked_to_come_again_while_the_database_is_away(
+    start_door: StartDoor,
+) -> None:
+    door = await start_door(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none")
+
+    answer = await door.meta.post(received(message()))
+
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) > 0
+    assert (await door.meta.post(b"{}", X_Hub_Signature_256="")).status_code == 403
+    assert (await door.meta.verify()).status_code == 200
+
+
+async def test_the_door_opens_again_when_the_database_is_back(
+    db: Any, connect: Connect, start_door: StartDoor
+) -> None:
+    meta = (await start_door()).meta
+    payload = received(message())
+    await db.execute("alter function receive_whatsapp_webhook(json) rename to gone")
+    assert (await meta.post(payload)).status_code == 503
+    await db.execute("alter function gone(json) rename to receive_whatsapp_webhook")
+    await (await connect()).execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where application_name like 'pgmedia %' and datname = current_database()"
+    )
+
+    answers = [(await meta.post(payload)).status_code for _ in range(10)]
+
+    assert answers[-1] == 200
+    assert set(answers) <= {200, 503}
+    assert await count(db, "media_processing_queue") == 1
+
+
+async def test_calls_at_once_are_all_stored_once(db: Any, start_door: StartDoor) -> None:
+    meta = (await start_door()).meta
+    payloads = [received(message(), message("text")) for _ in range(20)]
+
+    answers = await asyncio.gather(*[meta.post(payload) for payload in payloads * 3])
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert await count(db, "whatsapp_webhook_events") == 20
+    assert await count(db, "messages") == 40
+    assert await count(db, "media_processing_queue") == 20
+
+
+async def test_sigterm_answers_what_is_in_hand(
+    db: Any, connect: Connect, start_door: StartDoor
+) -> None:
+    door = await start_door()
+    blocker = await connect()
+    async with blocker.transaction():
+        await blocker.execute("lock table whatsapp_webhook_events")
+        call = asyncio.create_task(door.meta.post(received(message())))
+        waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')"
+        await eventually(lambda: db.fetchval(waiting))
+        door.terminate()
+        await door.logged("Shutting down")
+
+    assert (await call).status_code == 200
+    assert await door.ended() == 0
+    assert await count(db, "media_processing_queue") == 1

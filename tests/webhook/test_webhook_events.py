@@ -1,0 +1,98 @@
+"""Stored webhook calls: run again, and forgotten in time."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.conftest import Connect
+from tests.webhook.payloads import message, received
+from tests.webhook.test_receive_whatsapp_webhook import receive
+
+
+async def add_event(db: Any, age: str) -> int:
+    summary = await receive(db, received(message()))
+    await db.execute(
+        "update whatsapp_webhook_events set received_at = now() - $1::text::interval where id = $2",
+        age, summary["event_id"],
+    )  # fmt: skip
+    return summary["event_id"]
+
+
+async def test_a_replay_brings_back_what_was_deleted(db: Any, connect: Connect) -> None:
+    summary = await receive(db, received(message(), message("text")))
+    await db.execute("delete from messages")
+    admin = await connect("media_admin")
+
+    replayed = await admin.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])
+
+    assert json.loads(replayed) == summary
+    assert await db.fetchval("select count(*) from media_processing_queue") == 1
+    again = await admin.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])
+    assert (json.loads(again)["new"], json.loads(again)["media_queued"]) == (0, 0)
+    kept = await db.fetchval("select summary from whatsapp_webhook_events")
+    assert json.loads(kept) == summary
+
+
+async def test_an_unknown_event_is_refused(db: Any) -> None:
+    for event_id in (404, None):
+        with pytest.raises(asyncpg.PostgresError) as refusal:
+            await db.execute("select replay_whatsapp_webhook($1)", event_id)
+        assert refusal.value.sqlstate == "MD051"
+
+
+async def test_events_are_forgotten_after_thirty_days(db: Any) -> None:
+    young, _ = await add_event(db, "29 days"), await add_event(db, "31 days")
+
+    assert await db.fetchval("select prune_whatsapp_webhooks()") == 1
+
+    assert [row["id"] for row in await db.fetch("select id from whatsapp_webhook_events")] == [
+        young
+    ]
+    assert await db.fetchval("select count(*) from messages") == 2
+
+
+async def test_how_long_they_are_kept_is_a_setting(db: Any) -> None:
+    await add_event(db, "29 days")
+    await db.execute("update media_settings set webhook_events_kept = '7 days'")
+
+    assert await db.fetchval("select prune_whatsapp_webhooks()") == 1
+
+
+async def test_a_pollers_heartbeat_prunes_a_bounded_number(db: Any, connect: Connect) -> None:
+    for _ in range(3):
+        await add_event(db, "31 days")
+    assert await db.fetchval("select prune_whatsapp_webhooks(2)") == 2
+    poller = await connect("media_poller")
+
+    await poller.fetchval("select heartbeat_media_poller('poller-1', '1', 'listen', 0)")
+
+    assert await db.fetchval("select count(*) from whatsapp_webhook_events") == 0
+
+
+async def test_pruning_waits_for_nobody(db: Any, connect: Connect) -> None:
+    held, _ = await add_event(db, "31 days"), await add_event(db, "31 days")
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from whatsapp_webhook_events where id = $1 for update", held)
+
+        assert await db.fetchval("select prune_whatsapp_webhooks()") == 1
+
+    assert await db.fetchval("select id from whatsapp_webhook_events") == held
+
+
+async def test_pruning_looks_at_an_index(db: Any) -> None:
+    await db.execute(
+        "insert into whatsapp_webhook_events (payload_hash, payload)"
+        " select i::text, '{}' from generate_series(1, 5000) i"
+    )
+    await db.execute("analyze whatsapp_webhook_events")
+    plan = await db.fetch(
+        "explain select id from whatsapp_webhook_events"
+        " where received_at < now() - interval '30 days' order by received_at limit 1000"
+    )
+
+    assert "whatsapp_webhook_events_received_idx" in "".join(row[0] for row in plan)
