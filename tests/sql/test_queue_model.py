@@ -77,8 +77,12 @@ SENT: list[tuple[str | None, Content]] = [
 # of other content (False), or nothing.
 HINTS: list[Hints] = [
     (True, True), (True, True), (None, True), (None, True), (None, None), (None, None),
+<<<<<<< HEAD
     (None, None),
     (True, None), (False, True), (False, None),
+=======
+    (None, None), (True, None), (False, True), (False, None),
+>>>>>>> model
 ]  # fmt: skip
 
 FAILURES: list[Failure] = [
@@ -532,7 +536,13 @@ class Queue(RuleBasedStateMachine):
 
     def finish_removal(self, removal: Removal) -> None:
         removal.over = True
-        self.call("finish_media_deletions", removal.poller, [removal.id], [removal.token])
+        holds = self.rows(
+            "select from media_deletion_queue"
+            " where id = %s and claimed_by = %s and fencing_token = %s and status = 'processing'",
+            removal.id, removal.poller, removal.token,
+        )  # fmt: skip
+        answer = self.call("finish_media_deletions", removal.poller, [removal.id], [removal.token])
+        assert answer == [{"finish_media_deletions": len(holds)}]
 
     def fail_removal(self, number: int, http_status: int) -> None:
         if removal := self.pick(self.open_removals, number):
