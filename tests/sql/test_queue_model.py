@@ -77,12 +77,7 @@ SENT: list[tuple[str | None, Content]] = [
 # of other content (False), or nothing.
 HINTS: list[Hints] = [
     (True, True), (True, True), (None, True), (None, True), (None, None), (None, None),
-<<<<<<< HEAD
-    (None, None),
-    (True, None), (False, True), (False, None),
-=======
     (None, None), (True, None), (False, True), (False, None),
->>>>>>> model
 ]  # fmt: skip
 
 FAILURES: list[Failure] = [
