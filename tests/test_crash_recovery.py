@@ -143,6 +143,25 @@ async def test_work_whose_lease_was_lost_is_dropped(
     assert not storage.uploads
 
 
+async def test_an_upload_that_came_after_its_removal_is_removed(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, files: Path, start_poller: StartPoller
+) -> None:
+    stall = Fault.stall()
+    storage.faults.once("upload", stall)  # the file is there, its poller does not know it yet
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller()
+    await stall.reached.wait()
+    assert list((files / "images").rglob("*.*"))
+
+    await db.execute("select cancel_media($1)", media)
+    await db.execute("delete from media_deletion_queue")  # as if done before the file was there
+    stall.released.set()
+
+    await poller.logged("lease lost")
+    await db.execute("notify pgmedia_wake")
+    await eventually(lambda: not list((files / "images").rglob("*.*")))
+
+
 async def test_leases_outlast_slow_work(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:

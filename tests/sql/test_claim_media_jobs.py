@@ -317,3 +317,12 @@ async def test_freeing_never_waits_for_a_row_another_poller_looks_at(
     assert (await queue_row(db, waiting[1]))["waiting_for"] == waiting[0]
     await make_due(db)
     assert list(await claim(db)) == [waiting[2]]  # it waited for a leader that is gone
+
+
+async def test_a_row_that_somebody_else_has_locked_is_skipped(db: Any, connect: Connect) -> None:
+    held, free = await queue_media(db), await queue_media(db)
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media_processing_queue where id = $1 for update", held)
+
+        assert list(await claim(db)) == [free]
