@@ -1,7 +1,8 @@
 """The child process that looks into files: one at a time, within a limit of memory.
 
 It reads a line of JSON on standard input, {"path": …} or {"size": …} followed by so many bytes,
-and answers a line of JSON, {"mime_type": …} or {"error": …}. It ends with its input.
+and answers a line of JSON, {"mime_type": …} or {"error": …}. It ends with its input. Its arguments
+are the bytes of address space that it may use and the seconds that one look may take.
 """
 
 from __future__ import annotations
@@ -21,13 +22,15 @@ def limit_memory(most: int) -> None:
 
 
 def main() -> None:
-    limit_memory(int(sys.argv[1]))
+    memory_bytes, seconds = (int(argument) for argument in sys.argv[1:])
+    limit_memory(memory_bytes)
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # when the poller is gone, so is this, silently
     requests, answers = sys.stdin.buffer, sys.stdout
     while (line := requests.readline()).endswith(b"\n"):  # a torn line is the end too
         request = json.loads(line)
         content = requests.read(request.get("size", 0))
         answer: dict[str, str]
+        signal.alarm(seconds)  # its end, also when the poller that would end it is gone
         try:
             if "path" in request:
                 with Path(request["path"]).open("rb") as file:
@@ -36,6 +39,7 @@ def main() -> None:
                 answer = {"mime_type": detect_bytes(content)}
         except Exception as error:  # noqa: BLE001 - whatever a file does to a parser, it is an answer
             answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+        signal.alarm(0)
         answers.write(json.dumps(answer) + "\n")
         answers.flush()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -34,7 +35,7 @@ class Inspector:
         memory_bytes: int,
         command: Sequence[str] = (sys.executable, "-m", "poller.inspection"),
     ) -> None:
-        self._command = [*command, str(memory_bytes)]
+        self._command = [*command, str(memory_bytes), str(math.ceil(seconds) + 1)]
         self._seconds = seconds
         self._free = asyncio.Semaphore(children)
         self._idle: list[asyncio.subprocess.Process] = []

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -93,7 +97,7 @@ async def test_a_child_that_takes_too_much_memory_fails_alone() -> None:
 
 @pytest.mark.parametrize("request_line", [b'{"size": 3}\nabc', b'{"si'])
 def test_a_child_whose_poller_was_killed_ends_silently(request_line: bytes) -> None:
-    command = [sys.executable, "-m", "poller.inspection", str(MEMORY)]
+    command = [sys.executable, "-m", "poller.inspection", str(MEMORY), "30"]
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as child:
         assert child.stdin
@@ -103,3 +107,17 @@ def test_a_child_whose_poller_was_killed_ends_silently(request_line: bytes) -> N
         child.stdin.write(request_line)
         child.stdin.close()
         assert child.stderr.read() == b""
+
+
+def test_a_check_that_hangs_ends_without_its_poller(tmp_path: Path) -> None:
+    """The content is a pipe that nobody writes to: opening it waits for ever."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+
+    child = subprocess.run(
+        [sys.executable, "-m", "poller.inspection", str(MEMORY), "1"],
+        input=json.dumps({"path": str(pipe)}).encode() + b"\n",
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+
+    assert child.returncode == -signal.SIGALRM

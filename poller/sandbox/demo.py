@@ -61,7 +61,7 @@ class Sent:
 async def open_world(files: Path, configured: Mapping[str, str]) -> AsyncGenerator[World]:
     """Start a stand-in for whatever is not configured, and end them all in any case."""
     async with contextlib.AsyncExitStack() as stack:
-        environment = {**os.environ, **configured}
+        environment = {**os.environ, **configured, "PGMEDIA_GRACE_SECONDS": "2"}
         whatsapp = await stack.enter_async_context(WhatsAppApi())
         environment |= {"WHATSAPP_API_URL": whatsapp.url, "WHATSAPP_TOKEN": whatsapp.token}
         if "SUPABASE_URL" not in configured:
@@ -89,8 +89,16 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
     """
     this_task = asyncio.current_task()
     assert this_task is not None  # noqa: S101
+    interrupted = False
+
+    def interrupt() -> None:
+        nonlocal interrupted
+        if not interrupted:  # a second Ctrl-C does not interrupt the cleaning up
+            interrupted = True
+            this_task.cancel()
+
     for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, this_task.cancel)
+        asyncio.get_running_loop().add_signal_handler(one, interrupt)
     console = Console()
     configured = configuration() if real else {}
     announce(console, configured)

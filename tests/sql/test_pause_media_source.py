@@ -33,3 +33,11 @@ async def test_a_pause_returns_its_end_and_can_be_made_longer_only(db: Any) -> N
 
 async def test_resume_of_what_is_not_paused(db: Any) -> None:
     assert await db.fetchval("select resume_media_source('storage')") is False
+
+
+@pytest.mark.parametrize("pause_for", [timedelta(0), timedelta(hours=-1), None])
+async def test_a_pause_that_is_none_is_refused(db: Any, pause_for: timedelta | None) -> None:
+    with refused("MD018"):
+        await db.execute("select pause_media_source('storage', 'x', $1)", pause_for)
+
+    assert await db.fetchval("select count(*) from media_pauses") == 0

@@ -19,12 +19,16 @@ begin
         raise exception 'unknown source %', coalesce(quote_literal(pause_media_source.scope), 'null')
             using errcode = 'MD017', hint = 'Use storage, whatsapp:<phone number id> or poller:<name>.';
     end if;
+    if pause_media_source.pause_for is null or pause_media_source.pause_for <= interval '0 seconds' then
+        raise exception 'a pause of % is none', coalesce(pause_media_source.pause_for::text, 'null')
+            using errcode = 'MD018', hint = 'Use an interval above zero; resume_media_source ends a pause.';
+    end if;
     return (public.extend_media_pause(
-        pause_media_source.scope, pause_media_source.reason, 'by an operator',
+        pause_media_source.scope, coalesce(pause_media_source.reason, 'paused by an operator'), 'by an operator',
         pause_media_source.pause_for, pause_media_source.pause_for)).until;
 end;
 $$;
 
 comment on function public.pause_media_source is
-    'Stop claiming jobs of a source (storage, whatsapp:<phone number id>, or poller:<name>) for a time. Returns when it ends. Error: MD017 unknown source.';
+    'Stop claiming jobs of a source (storage, whatsapp:<phone number id>, or poller:<name>) for a time. Returns when it ends. Errors: MD017 unknown source, MD018 not a time to come.';
 grant execute on function public.pause_media_source to media_admin;

@@ -19,7 +19,7 @@ as $$
             and (retry_failed_media.code is null or q.last_error_code = retry_failed_media.code)
             and (retry_failed_media.since is null or m.failed_at >= retry_failed_media.since)
         order by m.failed_at, q.id
-        limit retry_failed_media.at_most
+        limit greatest(retry_failed_media.at_most, 0)
         for key share of m skip locked
         for update of q skip locked
     ));
