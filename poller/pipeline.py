@@ -22,6 +22,7 @@ from poller.whatsapp import Source, WhatsApp
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
+LEASE_LOST = "lease lost"
 
 RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between calls to a database that is away; the last one repeats."""
@@ -61,7 +62,7 @@ class Pipeline:
             return await self._process(job)
         except LeaseLostError as error:
             log.warning("media %s: lease lost: %s", job.id, error)
-            return "lease lost"
+            return LEASE_LOST
         except ProviderError as error:
             failure = error.failure
         except SpoolError as error:
@@ -95,34 +96,41 @@ class Pipeline:
             )
             if begun.verdict != "upload":
                 return begun.verdict
-            await self._store(job, begun, spool, watch)
-        return "stored"
+            return await self._store(job, begun, spool, watch)
 
-    async def _store(self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch) -> None:
+    async def _store(self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch) -> str:
+        """Upload and record; whatever came of it, no file stays that nothing knows of."""
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
-        await self.storage.upload(
-            place.bucket_name,
-            place.storage_path,
-            spool.content(),
-            size=spool.size,
-            content_type=place.content_type,
-            cache_control=place.cache_control,
-        )
-        watch.lap("upload")
         object_id, bucket, path = place.object_id, place.bucket_name, place.storage_path
         try:
+            await self.storage.upload(
+                bucket,
+                path,
+                spool.content(),
+                size=spool.size,
+                content_type=place.content_type,
+                cache_control=place.cache_control,
+            )
+            watch.lap("upload")
             await persistently(lambda: self.database.finish_upload(job, object_id, watch.timings))
-        except LeaseLostError:
+        except ProviderError as error:  # it may be there all the same
+            verdict = await self._report(job, error.failure)
+        except LeaseLostError as error:
+            log.warning("media %s: lease lost: %s", job.id, error)
+            verdict = LEASE_LOST
+        else:
+            return "stored"
+        if verdict == LEASE_LOST:
             await persistently(lambda: self.database.discard_upload(bucket, path))
-            raise
+        return verdict
 
     async def _report(self, job: Job, failure: Failure) -> str:
         try:
             verdict = await persistently(lambda: self.database.fail(job, failure))
         except LeaseLostError as error:
             log.warning("media %s: lease lost: %s", job.id, error)
-            return "lease lost"
+            return LEASE_LOST
         log.warning(
             "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text
         )

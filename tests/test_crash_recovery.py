@@ -377,3 +377,21 @@ async def test_deleted_media_leave_no_file(
 
 async def _no_objects(db: Any) -> bool:
     return await db.fetchval("select count(*) from media_objects") == 0
+
+
+async def test_an_upload_that_failed_without_a_lease_leaves_no_file(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, files: Path, start_poller: StartPoller
+) -> None:
+    """Storage kept the file and its answer was lost; meanwhile the attachment was cancelled."""
+    lost_answer = Fault.stall()
+    storage.faults.once("upload", lost_answer)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="2")
+    await lost_answer.reached.wait()
+    assert list((files / "images").rglob("*.jpg"))
+
+    await db.execute("select cancel_media($1)", media)
+    await db.execute("delete from media_deletion_queue")  # as if it had been carried out before
+    await poller.logged("lease lost")
+
+    await eventually(lambda: not list((files / "images").rglob("*.jpg")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -189,12 +189,20 @@ async def discard(db: Any, path: str) -> bool:
 
 
 async def test_an_upload_nobody_recorded_is_removed(db: Any) -> None:
-    assert await discard(db, "2026/01/x.jpg") is True
-    assert await discard(db, "2026/01/x.jpg") is False
+    path = f"2026/01/{uuid4()}.jpg"
+    assert await discard(db, path) is True
+    assert await discard(db, path) is False
 
     held = await claim_deletions(db)
     assert len(held) == 1
     assert await finish(db, held) == 1
+
+
+@pytest.mark.parametrize("path", ["x.jpg", "2026/01/x.jpg", "mine/2026/01/x.jpg", "../x", ""])
+async def test_a_path_that_no_upload_has_is_not_removed(db: Any, path: str) -> None:
+    assert await discard(db, path) is False
+
+    assert await claim_deletions(db) == {}
 
 
 async def test_a_path_in_use_is_not_removed(db: Any) -> None:

@@ -20,7 +20,7 @@ declare
 begin
     if v_rule.action = 'pause' then
         perform public.extend_media_pause('storage', v_rule.failure_code, left(p_text, 2000),
-            v_rule.pause_for, make_interval(secs => p_retry_after));
+            v_rule.pause_for, public.read_retry_after(p_retry_after));
     end if;
     update public.media_deletion_queue d
     set
