@@ -103,6 +103,7 @@ async def test_three_megabytes_are_taken_and_a_byte_more_is_not(
 
     assert (await meta.post(largest)).status_code == 200
     assert (await meta.post(largest + b" ")).status_code == 413
+    assert (await meta.post(largest * 3)).status_code == 413  # all of it is sent before the answer
     assert await count(db, "whatsapp_webhook_events") == 1
 
 
