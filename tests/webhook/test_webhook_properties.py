@@ -37,7 +37,13 @@ SHAPES = [
 ]
 
 texts = st.text(st.characters(), max_size=20) | st.sampled_from(["", "\0", "\ud800", "9" * 600])
-scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | texts
+)
 anything = st.recursive(
     scalars | st.builds(media) | st.builds(message),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
