@@ -160,6 +160,9 @@ class _Answer:
         except NETWORK_ERRORS as error:
             await self._close()
             raise _network_failure(error) from error
+        except asyncio.CancelledError:  # a time limit, above all
+            await self._close()
+            raise
         await self._close()
         raise ProviderError(_refusal(self._response, body))
 

@@ -6,7 +6,7 @@ import asyncio
 import email.utils
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
@@ -52,20 +52,35 @@ class Elsewhere:
 
     port: int = 0
     connections: int = 0
+    transports: list[asyncio.BaseTransport] = field(default_factory=list[asyncio.BaseTransport])
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if (await reader.read(4))[:2] in (b"GE", b"\x16\x03"):
-            self.connections += 1
-        writer.close()
+
+class Knock(asyncio.Protocol):
+    """A connection to Elsewhere: what it begins with tells who knocks."""
+
+    def __init__(self, here: Elsewhere) -> None:
+        self._here = here
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._here.transports.append(transport)
+
+    def data_received(self, data: bytes) -> None:
+        if data[:2] in (b"GE", b"\x16\x03"):
+            self._here.connections += 1
+        self._here.transports[-1].close()
 
 
 @pytest.fixture
 async def elsewhere() -> AsyncIterator[Elsewhere]:
     here = Elsewhere()
-    server = await asyncio.start_server(here.connected, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Knock(here), "127.0.0.1", 0)
     here.port = server.sockets[0].getsockname()[1]
     async with server:
         yield here
+        for transport in here.transports:
+            transport.close()
+        await asyncio.sleep(0)  # closing takes a turn of the loop
 
 
 async def received(api: WhatsApp, url: str, max_bytes: int = 1_000_000) -> bytes:
