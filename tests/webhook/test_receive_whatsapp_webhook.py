@@ -472,3 +472,13 @@ async def test_pollers_are_woken_once(db: Any, connect: Connect) -> None:
 
     await eventually(lambda: heard)
     assert len(heard) == 1
+
+
+async def test_an_endless_phone_number_id_loses_nothing(db: Any) -> None:
+    call = received(message())
+    call["entry"][0]["changes"][0]["value"]["metadata"]["phone_number_id"] = "9" * 10_000
+
+    summary = await receive(db, call)
+
+    assert summary["media_queued"] == 1
+    assert await db.fetchval("select phone_number_id from messages") is None

@@ -24,7 +24,9 @@ as $$
 begin
     return query
     with changes as (
-        select c.value, c.value #>> '{metadata,phone_number_id}' as phone_number_id,
+        select c.value,
+            case when length(c.value #>> '{metadata,phone_number_id}') <= 100 -- it is part of an index key
+                then c.value #>> '{metadata,phone_number_id}' end as phone_number_id,
             case when jsonb_array_length(jsonb_path_query_array(c.value, 'lax $.contacts[*]')) = 1 then
                 jsonb_path_query_first(c.value, 'lax $.contacts[0]') end as only_contact
         from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*].value') c (value)
