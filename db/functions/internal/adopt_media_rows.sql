@@ -18,7 +18,7 @@ begin
     order by m.id
     for no key update of m;
     if not found then
-        return '[]';
+        return jsonb '[]';
     end if;
     return (
         select coalesce(jsonb_agg(b.attachment || jsonb_build_object('id', m.id)), '[]')
