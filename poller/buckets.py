@@ -11,8 +11,8 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.db import BucketPolicy
 from poller.http import plain
+from poller.records import BucketPolicy
 
 NOT_FOUND = {"404", 404}
 EXISTS = {"409", 409}

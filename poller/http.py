@@ -18,7 +18,7 @@ from aiohttp.resolver import ThreadedResolver
 from httpx_aiohttp import AiohttpTransport
 
 from poller import __version__
-from poller.db import Failure
+from poller.records import Failure
 
 NETWORK_ERRORS = (httpx.HTTPError, OSError, TimeoutError, aiohttp.ClientError)
 SLOWEST_BYTES_PER_SECOND = 32_768

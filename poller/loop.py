@@ -13,10 +13,11 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from poller.db import DATABASE_AWAY, Database, Job, Listener
+from poller.db import DATABASE_AWAY, Database, Listener
 from poller.deletions import remove_files
 from poller.http import describe_error
 from poller.pipeline import Pipeline
+from poller.records import Job
 
 log = logging.getLogger(__name__)
 

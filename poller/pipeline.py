@@ -13,9 +13,10 @@ from typing import TypeVar
 import asyncpg
 
 from poller.content import Spool, SpoolError
-from poller.db import DATABASE_AWAY, Database, Failure, Job, LeaseLostError, UploadVerdict
+from poller.db import DATABASE_AWAY, Database, LeaseLostError
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
+from poller.records import Failure, Job, UploadVerdict
 from poller.storage import Storage
 from poller.whatsapp import Source, WhatsApp
 

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterable, Sequence
 import httpx
 from pydantic import SecretStr
 
-from poller.db import Failure
 from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
@@ -19,6 +18,7 @@ from poller.http import (
     plain,
     retry_after,
 )
+from poller.records import Failure
 
 REMOVE_AT_MOST = 1000
 """Names that one call may remove."""

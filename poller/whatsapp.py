@@ -11,7 +11,6 @@ from urllib.parse import quote
 import httpx
 from pydantic import SecretStr
 
-from poller.db import Failure
 from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
@@ -21,6 +20,7 @@ from poller.http import (
     plain,
     retry_after,
 )
+from poller.records import Failure
 
 TOKEN_HOSTS = ("graph.facebook.com",)
 TOKEN_DOMAINS = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")

@@ -13,8 +13,8 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from poller.content import Spool
-from poller.db import Failure
 from poller.http import ProviderError, open_client
+from poller.records import Failure
 from poller.sandbox.faults import Fault
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import (

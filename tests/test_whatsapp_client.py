@@ -14,8 +14,8 @@ import pytest
 from aiohttp.resolver import ThreadedResolver
 from pydantic import SecretStr
 
-from poller.db import Failure
 from poller.http import LONGEST_RETRY_AFTER, ProviderError, open_client
+from poller.records import Failure
 from poller.sandbox.faults import Fault
 from poller.sandbox.whatsapp import WhatsAppApi, bad_token, graph_error, rate_limited
 from poller.whatsapp import Source, WhatsApp

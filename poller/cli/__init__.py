@@ -1,0 +1,55 @@
+"""The command `pgmedia`.
+
+Exit codes: 0 done, 1 it could not be done, 2 settings or arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import asyncpg
+
+from poller import __version__
+from poller.cli import prepare, serve
+from poller.cli.app import FAILED, WRONG_SETTINGS, app
+from poller.config import SettingsError
+from poller.db import DATABASE_AWAY
+from poller.http import describe_error, plain
+
+__all__ = ["main", "prepare", "serve"]  # importing a module adds its commands to the application
+
+
+def main() -> None:
+    """Run a command; whatever is wrong is said in a line each, without a traceback."""
+    from poller.buckets import BucketError
+    from poller.migrate import MigrationError
+
+    try:
+        app()
+    except SettingsError as error:
+        _fail(error.problems, WRONG_SETTINGS)
+    except (MigrationError, BucketError) as error:
+        _fail(str(error).splitlines(), FAILED)
+    except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
+        first_line = str(error).partition("\n")[0]
+        _fail(
+            [f"the schema of pgmedia {__version__} is missing: {first_line}; run pgmedia migrate"],
+            FAILED,
+        )
+    except asyncpg.PostgresError as error:
+        _fail([f"the database refused: {plain(error)}"], FAILED)
+    except asyncpg.ClientConfigurationError as error:
+        _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)
+    except DATABASE_AWAY as error:
+        a_file = isinstance(error, OSError) and error.filename is not None
+        what = "" if a_file else "cannot reach the database: "
+        _fail([what + describe_error(error)], FAILED)
+    except KeyboardInterrupt:
+        os._exit(130)
+
+
+def _fail(lines: list[str], code: int) -> None:
+    for line in lines:
+        sys.stderr.write(f"pgmedia: {line}\n")
+    sys.exit(code)

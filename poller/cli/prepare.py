@@ -1,0 +1,54 @@
+"""What brings a database and a storage to this version."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from poller import __version__
+from poller.cli.app import FAILED, app, connected, say
+from poller.config import Settings
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version: migrations, functions, and a check of the result."""
+    from poller.migrate import migrate as run
+
+    settings = Settings.from_env()
+    done = run(settings.database_url)
+    for name in done.applied:
+        say(f"applied {name}")
+    for difference in done.differences:
+        say(difference)
+    if done.differences:
+        say(f"the schema differs from version {__version__} in {len(done.differences)} places")
+        raise typer.Exit(FAILED)
+    say(f"the schema is that of version {__version__}")
+
+
+@app.command()
+def buckets(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; exit 1 on a difference.")
+    ] = False,
+) -> None:
+    """Create or update the buckets in Supabase Storage to the policy in the database; verify."""
+    from poller.buckets import sync_buckets
+
+    settings = Settings.from_env("supabase_url", "supabase_service_key")
+
+    async def run() -> bool:
+        async with connected(settings) as database:
+            changes = await sync_buckets(settings, await database.bucket_policy(), check=check)
+            if not check:
+                await database.set_project_url(str(settings.supabase_url))
+        for change in changes:
+            action = "differs" if check and change.action != "right" else change.action
+            say(f"{change.bucket_name}: {action}{''.join(f'; {d}' for d in change.differences)}")
+        return all(change.action == "right" for change in changes)
+
+    if not asyncio.run(run()) and check:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,71 @@
+"""What runs: the poller, the webhook's door, the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poller.cli.app import app
+from poller.config import Settings
+
+
+def log_to_stderr() -> None:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    for noisy in ("httpx", "httpcore", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
+
+
+@app.command()
+def poll(
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Stop when nothing is due, as for a run by cron.")
+    ] = False,
+) -> None:
+    """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once)."""
+    from poller.poll import poll as run
+
+    settings = Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token")
+    log_to_stderr()
+    asyncio.run(run(settings, drain=drain))
+
+
+@app.command()
+def webhook() -> None:
+    """Serve Meta's webhook: check the signature, store the call, queue its media."""
+    from poller.webhook import serve
+
+    settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
+    log_to_stderr()
+    asyncio.run(serve(settings))
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Where the stand-in storage keeps its files; emptied first.")
+    ] = Path("sandbox"),
+    messages: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many messages to send.")
+    ] = 200,
+    keep: Annotated[
+        bool | None,
+        typer.Option(help="Keep the database up afterwards until Ctrl-C; so on a terminal."),
+    ] = None,
+    real: Annotated[
+        bool,
+        typer.Option("--real", help="Write into DATABASE_URL and SUPABASE_URL where they are set."),
+    ] = False,
+) -> None:
+    """Send WhatsApp messages with media of all formats through the real poller, on stand-ins."""
+    from poller.sandbox.demo import run_demo
+
+    stay = sys.stdin.isatty() if keep is None else keep
+    raise typer.Exit(asyncio.run(run_demo(folder, messages, keep=stay, real=real)))

@@ -1,0 +1,78 @@
+"""What the database functions take and answer, as typed records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed attachment. (id, poller, fencing_token) goes with every later call about it."""
+
+    id: UUID
+    fencing_token: int
+    attempt: int
+    whatsapp_media_id: str
+    phone_number_id: str | None
+    source_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVerdict:
+    """What to do with a file before its download."""
+
+    verdict: Literal["download", "deduplicated", "joined", "rejected"]
+    reason: str | None
+    max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class UploadVerdict:
+    """What to do with received bytes; for "upload", where to and with which headers."""
+
+    verdict: Literal["upload", "deduplicated", "joined", "rejected", "retry"]
+    reason: str | None
+    object_id: UUID | None
+    bucket_name: str | None
+    storage_path: str | None
+    content_type: str | None
+    cache_control: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What happened, as the provider said it; SQL decides what it means."""
+
+    source: Literal["whatsapp", "storage", "poller"]
+    text: str
+    provider_code: str | None = None
+    http_status: int | None = None
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureVerdict:
+    verdict: Literal["retry", "failed", "paused"]
+    failure_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """A claimed file to remove from storage."""
+
+    id: UUID
+    fencing_token: int
+    bucket_name: str
+    storage_path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BucketPolicy:
+    """What a bucket must be; file_size_limit in bytes."""
+
+    bucket_name: str
+    is_public: bool
+    file_size_limit: int
+    mime_types: list[str]
