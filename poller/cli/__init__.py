@@ -11,13 +11,17 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import prepare, serve
+from poller.cli import operate, prepare, serve, show
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-__all__ = ["main", "prepare", "serve"]  # importing a module adds its commands to the application
+WRONG_ARGUMENTS = {"MD017", "MD018"}
+"""Errors of the functions about what was passed to them; the README lists them."""
+
+# importing a module adds its commands to the application
+__all__ = ["main", "operate", "prepare", "serve", "show"]
 
 
 def main() -> None:
@@ -38,6 +42,8 @@ def main() -> None:
             FAILED,
         )
     except asyncpg.PostgresError as error:
+        if error.sqlstate in WRONG_ARGUMENTS:
+            _fail([plain(f"{error.args[0]}. {error.hint}")], WRONG_SETTINGS)
         _fail([f"the database refused: {plain(error)}"], FAILED)
     except asyncpg.ClientConfigurationError as error:
         _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)

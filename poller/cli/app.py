@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from datetime import timedelta
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -15,6 +17,8 @@ from poller.config import Settings, settings_table
 from poller.db import Database
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+DURATION = re.compile(r"([0-9]{1,6})([smhd])")
 
 
 def settings_help() -> str:
@@ -39,6 +43,20 @@ app = typer.Typer(
 
 def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
+
+
+def give_up(line: str) -> NoReturn:
+    """Say on standard error why it could not be done, and end."""
+    sys.stderr.write(f"pgmedia: {line}\n")
+    raise typer.Exit(FAILED)
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 30m, 1h or 7d."""
+    parts = DURATION.fullmatch(text.strip())
+    if parts is None:
+        raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m, 1h or 7d")
+    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
 
 
 def show_version(wanted: bool) -> None:

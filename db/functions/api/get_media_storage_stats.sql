@@ -42,20 +42,36 @@ as $$
             select coalesce(extract(epoch from now() - min(q.due_at))::bigint, 0)
             from public.media_processing_queue q
             where q.status = 'pending' and q.due_at <= now()),
+        'today', (
+            select json_build_object(
+                'files', coalesce(sum(c.total_files), 0),
+                'bytes', coalesce(sum(c.total_size_bytes), 0),
+                'failed_files', coalesce(sum(c.failed_files), 0),
+                'mean_processing_ms', round(sum(c.processing_ms) / nullif(sum(c.total_files), 0)))
+            from counted c
+            where c.date = (now() at time zone 'utc')::date),
+        'failures', (
+            select coalesce(json_object_agg(f.code, f.n order by f.n desc, f.code), '{}')
+            from (
+                select q.last_error_code as code, count(*) as n
+                from public.media_processing_queue q
+                where q.status = 'failed'
+                group by q.last_error_code) f),
+        'last_failures', public.list_last_failures(5),
         'deletions', (select count(*) from public.media_deletion_queue),
-        'pauses', (
-            select coalesce(json_agg(json_build_object('scope', p.scope, 'reason', p.reason, 'until', p.until)), '[]')
-            from public.media_pauses p
-            where p.until > now()),
-        'pollers', (
+        'deletions_overdue', (
             select count(*)
-            from public.media_pollers p
+            from public.media_deletion_queue d
             cross join public.media_settings s
-            where p.seen_at > now() - s.lease)
+            where d.due_at < now() - s.lease),
+        'pauses', public.list_media_pauses(),
+        'pollers', json_array_length(public.list_live_pollers()),
+        'pollers_alive', public.list_live_pollers(),
+        'at', now()
     )
     from by_type t;
 $$;
 
 comment on function public.get_media_storage_stats is
-    'Files, bytes, unique and deduplicated files, bytes saved, failed and deleted files since the start, in all and by media type; queue depth by status, age of the oldest due job in seconds, files to remove, pauses, pollers alive.';
+    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes, failed_files, deleted_files. today (UTC): files, bytes, failed_files, mean_processing_ms from queued to processed. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
 grant execute on function public.get_media_storage_stats to media_client, media_admin;

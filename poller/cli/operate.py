@@ -1,0 +1,118 @@
+"""What operators do: retry, cancel, pause and resume. Each is one function of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, timedelta
+from typing import Annotated, TypeVar
+from uuid import UUID
+
+import typer
+
+from poller.cli.app import app, duration, give_up, say
+from poller.config import Settings
+from poller.operations import Operations
+
+Answer = TypeVar("Answer")
+MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
+Scope = Annotated[str, typer.Argument(help="storage, whatsapp:<phone number id> or poller:<name>.")]
+
+
+def operate(command: str, call: Callable[[Operations], Awaitable[Answer]]) -> Answer:
+    """Connect, make the call, disconnect."""
+    settings = Settings.from_env()
+
+    async def run() -> Answer:
+        async with Operations.connect(
+            settings.database_url.get_secret_value(), command
+        ) as operations:
+            return await call(operations)
+
+    return asyncio.run(run())
+
+
+def attachments(count: int) -> str:
+    return f"{count} attachment{'' if count == 1 else 's'}"
+
+
+@app.command()
+def retry(
+    media_id: Annotated[
+        UUID | None, typer.Argument(help="One attachment that failed or was cancelled.")
+    ] = None,
+    failed: Annotated[
+        bool, typer.Option("--failed", help="All that failed, oldest first, in place of one.")
+    ] = False,
+    code: Annotated[
+        str | None, typer.Option(metavar="CODE", help="Only of this failure code.")
+    ] = None,
+    since: Annotated[
+        timedelta | None,
+        typer.Option(parser=duration, metavar="TIME", help="Only failed within 90s, 30m, 2h, 7d."),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="This many at most.")] = 1000,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Change nothing; say how many it would be.")
+    ] = False,
+) -> None:
+    """Queue again what failed: one attachment, or all of them, with all their attempts."""
+    if (media_id is not None) == failed:
+        raise typer.BadParameter("pass either the id of an attachment or --failed")
+    if media_id is not None:
+        if code or since or dry_run:
+            raise typer.BadParameter("--code, --since and --dry-run go with --failed")
+        if not operate("retry", lambda operations: operations.retry(media_id)):
+            give_up(f"media {media_id} is neither failed nor cancelled")
+        say(f"media {media_id}: queued again")
+        return
+
+    def run(*, dry: bool) -> int:
+        return operate(
+            "retry",
+            lambda operations: operations.retry_failed(code, since, limit, dry_run=dry),
+        )
+
+    if dry_run:
+        say(f"{attachments(run(dry=True))} would be queued again")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("this changes many rows: pass --yes, or --dry-run to try it")
+        typer.confirm(f"Queue {attachments(run(dry=True))} again?", abort=True)
+    count = run(dry=False)
+    say(f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}")
+
+
+@app.command()
+def cancel(media_id: MediaId) -> None:
+    """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
+    if not operate("cancel", lambda operations: operations.cancel(media_id)):
+        give_up(f"media {media_id} has no work to stop")
+    say(f"media {media_id}: cancelled")
+
+
+@app.command()
+def pause(
+    scope: Scope,
+    reason: Annotated[
+        str | None, typer.Option(metavar="REASON", help="For those who wonder; `status` shows it.")
+    ] = None,
+    pause_for: Annotated[
+        timedelta | None,
+        typer.Option("--for", parser=duration, metavar="TIME", help="90s, 30m, 7d; 1h by default."),
+    ] = None,
+) -> None:
+    """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
+    until = operate("pause", lambda operations: operations.pause(scope, reason, pause_for))
+    say(f"{scope} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+
+
+@app.command()
+def resume(scope: Scope) -> None:
+    """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
+    if not operate("resume", lambda operations: operations.resume(scope)):
+        give_up(f"{scope} was not paused")
+    say(f"{scope} is resumed")

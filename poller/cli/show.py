@@ -1,0 +1,55 @@
+"""What a person looks at: the whole store, or one attachment."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from poller.cli.app import app, give_up, say
+from poller.cli.operate import MediaId, operate
+from poller.cli.status_view import status_view
+from poller.cli.story_view import story_view
+from poller.operations import Operations
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the queue, pauses, pollers, failures and storage.
+
+    The JSON is that of get_media_storage_stats, whose comment says what is in it. Needs the role
+    media_client or media_admin.
+    """
+    stats = operate("status", Operations.storage_stats)
+    if as_json:
+        say(json.dumps(stats, indent=2))
+    else:
+        console = Console(highlight=False)
+        with console.capture() as view:
+            console.print(status_view(stats))
+        for line in view.get().rstrip().splitlines():
+            say(line.rstrip())
+
+
+@app.command()
+def show(media_id: MediaId, as_json: AsJson = False) -> None:
+    """Show where an attachment is, and all that happened to it, also after it was deleted.
+
+    Times are in UTC. Needs the role media_client or media_admin.
+    """
+
+    async def read(operations: Operations) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        return await operations.media_status(media_id), await operations.audit_trail(media_id)
+
+    found, trail = operate("show", read)
+    if found is None and not trail:
+        give_up(f"media {media_id} does not exist")
+    if as_json:
+        say(json.dumps({"status": found, "audit_trail": trail}, indent=2, default=str))
+    else:
+        for line in story_view(media_id, found, trail):
+            say(line)

@@ -1,0 +1,140 @@
+"""The figures of get_media_storage_stats as a person reads them, within 80 columns."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.filesize import decimal
+from rich.table import Table
+from rich.text import Text
+
+STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
+TYPE_FIGURES = {
+    "files": "files", "unique_files": "unique", "deduplicated_files": "repeats", "bytes": "bytes",
+    "saved_bytes": "saved", "failed_files": "failed", "deleted_files": "deleted",
+}  # fmt: skip
+STEPS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
+
+
+def status_view(stats: dict[str, Any]) -> Table:
+    view = Table.grid(padding=(0, 2, 1, 0))
+    view.add_column(style="bold", min_width=9)
+    view.add_column(ratio=1)
+    now = datetime.fromisoformat(stats["at"])
+    view.add_row("queue", _queue(stats))
+    view.add_row("today", _today(stats["today"]))
+    view.add_row("pauses", _pauses(stats["pauses"], now))
+    view.add_row("pollers", _pollers(stats["pollers_alive"], now))
+    view.add_row("deletions", _deletions(stats))
+    view.add_row("failures", _failures(stats, now))
+    view.add_row("storage", _storage(stats))
+    return view
+
+
+def _queue(stats: dict[str, Any]) -> str:
+    counts = ", ".join(
+        f"{stats['queue'][status]:,} {status}" for status in STATUSES if status in stats["queue"]
+    )
+    oldest: float = stats["oldest_due_seconds"]
+    return (counts or "empty") + (f"\noldest due for {span(oldest)}" if oldest else "")
+
+
+def _today(today: dict[str, Any]) -> str:
+    counts = (
+        f"{_files(today['files'])}, {decimal(today['bytes'])}; {today['failed_files']:,} failed"
+    )
+    mean: float | None = today["mean_processing_ms"]
+    return counts if mean is None else f"{counts}\n{_mean(mean)} from queued to stored on average"
+
+
+def _mean(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else span(milliseconds / 1000)
+
+
+def _pauses(pauses: list[dict[str, Any]], now: datetime) -> RenderableType:
+    if not pauses:
+        return "none"
+    lines: list[Text] = []
+    for pause in pauses:
+        strikes = "" if pause["strikes"] == 1 else f", {pause['strikes']} times in a row"
+        until = datetime.fromisoformat(pause["until"])
+        end = (
+            "one job probes" if pause["state"] == "probing" else f"for another {since(now, until)}"
+        )
+        lines.append(Text(f"{pause['scope']}: {end}{strikes}", overflow="fold"))
+        detail = pause["detail"] and f": {pause['detail']}"
+        lines.append(_one_line(f"  {pause['reason']}{detail or ''}"))
+    return Group(*lines)
+
+
+def _pollers(pollers: list[dict[str, Any]], now: datetime) -> RenderableType:
+    if not pollers:
+        return "none alive"
+    table = _table()
+    table.add_column("poller", overflow="fold")
+    table.add_column("mode")
+    table.add_column("in flight", justify="right")
+    table.add_column("seen", justify="right")
+    for one in pollers:
+        seen = since(datetime.fromisoformat(one["seen_at"]), now)
+        table.add_row(Text(one["poller"]), one["mode"], f"{one['in_flight']:,}", f"{seen} ago")
+    return table
+
+
+def _deletions(stats: dict[str, Any]) -> str:
+    if not stats["deletions"]:
+        return "none"
+    overdue = stats["deletions_overdue"]
+    return _files(stats["deletions"]) + " to remove" + (f", {overdue:,} overdue" if overdue else "")
+
+
+def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
+    if not stats["failures"] and not stats["last_failures"]:
+        return "none"
+    lines = [Text(f"{count:,} {code}") for code, count in stats["failures"].items()]
+    for one in stats["last_failures"]:
+        ago = since(datetime.fromisoformat(one["at"]), now)
+        lines.append(Text(f"{one['id']}, {ago} ago"))
+        lines.append(_one_line(f"  {one['code']}: {one['text'] or ''}"))
+    return Group(*lines)
+
+
+def _storage(stats: dict[str, Any]) -> RenderableType:
+    if not stats["by_type"]:
+        return "empty"
+    table = _table()
+    table.add_column("type")
+    for heading in TYPE_FIGURES.values():
+        table.add_column(heading, justify="right")
+    for media_type, figures in [*stats["by_type"].items(), ("all", stats)]:
+        table.add_row(media_type, *(
+            decimal(figures[name]) if name.endswith("bytes") else f"{figures[name]:,}"
+            for name in TYPE_FIGURES
+        ))  # fmt: skip
+    return table
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
+
+
+def _table() -> Table:
+    return Table(box=None, pad_edge=False, header_style="dim")
+
+
+def _one_line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def since(earlier: datetime, later: datetime) -> str:
+    return span((later - earlier).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """A length of time in its largest unit: 42 s, 5 min, 3 h, 2 d."""
+    for unit, length in STEPS:
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit}"
+    return "0 s"
