@@ -43,7 +43,6 @@ DATABASE_AWAY = (
     asyncpg.SerializationError,
 )
 
-
 # What Postgres says of a text that is not JSON, not even text, or nested deeper than it reads.
 NOT_JSON = (
     asyncpg.InvalidTextRepresentationError,
@@ -153,6 +152,11 @@ class Database:
             failure.retry_after, failure.text,
         )  # fmt: skip
         return FailureVerdict(**row)
+
+    async def note_late_failure(self, job: Job, failure: Failure) -> None:
+        """Tell what was refused as a report, as the lease was lost: it may count all the same."""
+        call = "select public.note_late_failure($1, $2, $3)"
+        await self._value(call, failure.source, job.phone_number_id, failure.http_status)
 
     async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
         await self._value("select public.discard_media_upload($1, $2)", bucket_name, storage_path)

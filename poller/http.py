@@ -8,7 +8,6 @@ import http.cookiejar
 import ipaddress
 import json
 import socket
-import time
 from typing import Any, cast
 
 import aiohttp
@@ -23,8 +22,6 @@ from poller.records import Failure
 NETWORK_ERRORS = (httpx.HTTPError, OSError, TimeoutError, aiohttp.ClientError)
 SLOWEST_BYTES_PER_SECOND = 32_768
 """A transfer slower than this over its whole length is given up, so that none lasts for ever."""
-LONGEST_RETRY_AFTER = 86_400.0
-"""Seconds; who asks to be left alone for longer than a day is asked again after one."""
 
 
 class ProviderError(Exception):
@@ -92,16 +89,20 @@ def longest(timeout: float, size: int) -> float:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """The header Retry-After in seconds, from either of its forms."""
+    """The header Retry-After in seconds, from either of its forms, as it came: SQL judges it.
+
+    A date counts from the answer's own Date, so that no clock of this machine matters.
+    """
     value = response.headers.get("retry-after", "")
     try:
         if value.isdecimal():
-            seconds = float(value)
-        else:
-            seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
-    except (ValueError, OverflowError):
+            return float(value)
+        until, sent = map(
+            email.utils.parsedate_to_datetime, (value, response.headers.get("date", ""))
+        )
+        return (until - sent).total_seconds()
+    except (ValueError, TypeError, OverflowError):  # TypeError: one of them has no time zone
         return None
-    return min(max(0.0, seconds), LONGEST_RETRY_AFTER)
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -131,6 +131,7 @@ class Pipeline:
             verdict = await persistently(lambda: self.database.fail(job, failure))
         except LeaseLostError as error:
             log.warning("media %s: lease lost: %s", job.id, error)
+            await persistently(lambda: self.database.note_late_failure(job, failure))
             return LEASE_LOST
         log.warning(
             "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text

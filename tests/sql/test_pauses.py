@@ -16,12 +16,14 @@ from tests.helpers import (
     claim,
     describe,
     events,
+    expire_lease,
     fail,
     finish_upload,
     make_due,
     media_row,
     queue_media,
     queue_row,
+    refused,
     sha256,
     status,
 )
@@ -249,3 +251,66 @@ async def test_retry_of_many_by_reason_time_and_number(db: Any) -> None:
     assert await db.fetchval(call, "media_expired_or_foreign", hour, 1) == 1
     assert await db.fetchval(call, "media_expired_or_foreign", hour, 10) == 1
     assert await db.fetchval("select retry_failed_media()") == 2
+
+
+async def refused_at(db: Any) -> list[Any]:
+    return await db.fetchval("select refused_at from media_sources where source = $1", SOURCE)
+
+
+@pytest.mark.parametrize(("http_status", "counted"), [(401, 1), (400, 1), (500, 0), (None, 0)])
+async def test_a_refusal_that_is_heard_of_after_the_lease_counts(
+    db: Any, http_status: int | None, counted: int
+) -> None:
+    (media,) = await queue_many(db, 1)
+    token = (await claim(db))[media]
+    await expire_lease(db, media)
+    await claim(db, poller="two")
+    with refused("MD001"):
+        await fail(db, media, token, code="190", http_status=http_status)
+
+    await db.execute("select note_late_failure('whatsapp', '1', $1)", http_status)
+    await db.execute("select note_late_failure('storage', '1', 400)")
+
+    assert len(await refused_at(db)) == counted
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_pollers_that_die_while_they_probe_spend_the_refusals(db: Any, how: str) -> None:
+    await queue_many(db, 30)
+    await refuse_one(db)
+    probes = 0
+    for _ in range(30):
+        await db.execute(
+            "update media_pauses set until = now() - interval '1 s'"
+            " where reason <> 'whatsapp_refusals_spent'"
+        )
+        await make_due(db)
+        for media, token in (await claim(db)).items():
+            probes += 1
+            if how == "killed":
+                await expire_lease(db, media)
+            else:
+                await db.execute(
+                    "select release_media_jobs('poller-1', array[$1::uuid], array[$2::integer])",
+                    media, token,
+                )  # fmt: skip
+
+    assert probes == 19
+    assert (await pause_row(db))["reason"] == "whatsapp_refusals_spent"
+
+
+async def test_pollers_that_die_while_a_number_works_cost_it_nothing(db: Any) -> None:
+    for media in await queue_many(db, 3):
+        await claim(db)
+        await expire_lease(db, media)
+    await claim(db)
+
+    assert await refused_at(db) == []
+
+
+async def test_a_refusal_counts_once(db: Any) -> None:
+    await queue_many(db, 3)
+    for media, token in (await claim(db)).items():
+        await fail(db, media, token, code="190", http_status=401)
+
+    assert len(await refused_at(db)) == 3

@@ -18,11 +18,13 @@ begin
         from public.media_processing_queue q
         join public.media m on m.id = q.id
         where q.status = 'processing' and q.lease_until < clock_timestamp()
+        order by q.source -- as everybody who locks several of them
         limit p_limit
         for key share of m skip locked
         for update of q skip locked
     loop
         v_count := v_count + 1;
+        perform public.count_unheard_request(v_job.source);
         if v_job.attempts >= v_job.max_attempts then
             perform public.bury_media_job(v_job.id, 'lease_expired', format(
                 'attempt %s of %s ended without a word from poller %s',

@@ -46,7 +46,7 @@ begin
                 end,
                 failure_code, v_text, v_rule.pause_for, public.read_retry_after(p_retry_after));
             due_at := v_pause.until;
-            perform public.release_media_jobs(p_poller, array[p_id], array[p_token]);
+            perform public.give_back_media_jobs(p_poller, array[p_id], array[p_token]);
             update public.media_processing_queue q
             set
                 -- behind the others, so that another one probes; a poller at fault leaves it to others
@@ -59,7 +59,7 @@ begin
             verdict := public.retry_media_job(v_job, failure_code, v_text, public.read_retry_after(p_retry_after));
             due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
     end case;
-    if p_source = 'whatsapp' and p_http_status between 400 and 499 then
+    if public.is_media_refusal(p_source, p_http_status) then
         perform public.count_media_refusal(v_job.source);
     end if;
     return next;
