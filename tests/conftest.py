@@ -61,6 +61,14 @@ def server() -> Iterator[str]:
             yield postgres.dsn()
 
 
+@pytest.fixture
+def own_server() -> Iterator[PostgresServer]:
+    """A Postgres of one test alone, which it may crash."""
+    with PostgresServer(settings={}) as postgres:
+        migrate(SecretStr(postgres.dsn()))
+        yield postgres
+
+
 @pytest.fixture(scope="session")
 def template(server: str) -> Iterator[str]:
     """Name of a database with the schema, to be cloned; nobody is ever connected to it."""

@@ -211,3 +211,8 @@ def run_module(
         cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds,
         check=False,
     )  # fmt: skip
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process, as Linux lists them."""
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
-from poller.migrate import migrate
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
@@ -20,7 +17,7 @@ from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import read_only
 from poller.sandbox.whatsapp import WhatsAppApi, bad_token, rate_limited
 from tests.conftest import POLLER_USER, StartPoller
-from tests.helpers import events, eventually, queue_media, status
+from tests.helpers import children, events, eventually, queue_media, status
 
 JPEG = SAMPLES[0].read()
 
@@ -256,14 +253,6 @@ async def test_a_lost_listener_listens_again(db: Any, start_poller: StartPoller)
     await eventually(lambda: poller.log.read_text().count("woken by LISTEN/NOTIFY") == 2)
 
 
-@pytest.fixture
-async def own_server() -> AsyncIterator[PostgresServer]:
-    """A Postgres of this test alone, which it may crash."""
-    with PostgresServer(settings={}) as postgres:
-        migrate(SecretStr(postgres.dsn()))
-        yield postgres
-
-
 @pytest.mark.parametrize("how", [signal.SIGQUIT, signal.SIGINT])
 async def test_the_poller_survives_a_restart_of_the_database(
     own_server: PostgresServer, whatsapp: WhatsAppApi, storage: StorageApi,
@@ -350,11 +339,6 @@ async def test_a_check_that_hangs_harms_only_its_own_file(
     trail = await db.fetch("select detail ->> 'code' from get_media_audit_trail($1)", media)
     assert [row[0] for row in trail if row[0]] == ["content_check_failed"]
     assert children(poller.process.pid) != [child]
-
-
-def children(pid: int) -> list[int]:
-    """The children of a process, as Linux lists them."""
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 async def test_deleted_media_leave_no_file(

@@ -51,6 +51,8 @@ UNSETTLED = (
 )
 SETTLING_SECONDS = 60
 BURST_SECONDS = 2.5
+FROZEN_SECONDS = 3
+"""Longer than a lease."""
 WEBHOOK = 5
 """Messages of one webhook, queued in one transaction."""
 AT_WORK = "at once"
@@ -70,6 +72,7 @@ class Storm:
     pollers: list[PollerProcess] = field(default_factory=list[PollerProcess])
     killed: int = 0
     stopped: int = 0
+    frozen: int = 0
     crashes: int = 0
     left: int = 0
 
@@ -79,7 +82,8 @@ class Storm:
         for _ in range(self.sizes.pollers):
             self.pollers.append(await self.start_poller())
         pests = (
-            self._kill, self._stop, self._crash_postgres, self._meddle, self._age, self._fail,
+            self._kill, self._stop, self._freeze, self._crash_postgres, self._meddle, self._age,
+            self._fail,
         )  # fmt: skip
         async with asyncio.TaskGroup() as group:
             over = group.create_task(self._send())
@@ -147,6 +151,18 @@ class Storm:
                     leaving.terminate()
                 self.stopped += 1
                 await self._replace(leaving, 0)
+
+    async def _freeze(self, over: asyncio.Task[None]) -> None:
+        """A poller stands still for longer than its leases last, and then goes on."""
+        chance = self.sizes.chance("freezes")
+        while not over.done():
+            await asyncio.sleep(1.7)
+            if standing := self._pick(chance):
+                standing.process.send_signal(signal.SIGSTOP)
+                await asyncio.sleep(FROZEN_SECONDS)
+                standing.process.send_signal(signal.SIGCONT)
+                self.frozen += 1
+                self.pollers.append(standing)
 
     def _pick(self, chance: random.Random) -> PollerProcess | None:
         """Take a poller that is at work out of the list, so that nobody else picks it."""

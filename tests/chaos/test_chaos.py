@@ -1,8 +1,9 @@
 """Nothing is lost and nothing doubled while everything goes wrong at once.
 
-Real pollers, killed and stopped; a real Postgres, crashed; providers with faults; operators who
-delete and cancel. `make chaos` is the long version. What the dice decide comes from the seed,
-which is printed and can be given again as PGMEDIA_CHAOS_SEED; when it happens is the machine's.
+Real pollers, killed, stopped and frozen; a real Postgres, crashed; providers with faults;
+operators who delete and cancel. `make chaos` is the long version. What the dice decide comes from
+the seed, which is printed and can be given again as PGMEDIA_CHAOS_SEED; when it happens is the
+machine's.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ async def test_nothing_is_lost_and_nothing_doubled(
     async with connected(own_server.dsn()) as db:
         happened = await what_happened(db)
         print(  # noqa: T201
-            f"{storm.killed} pollers killed, {storm.stopped} stopped; Postgres crashed"
+            f"{storm.killed} pollers killed, {storm.stopped} stopped,"
+            f" {storm.frozen} frozen; Postgres crashed"
             f" {storm.crashes} times; {storm.left} left for good pollers;"
             f" {whatsapp.downloads.total()} downloads, {storage.uploads.total()} uploads;"
             f" {dict(happened)}"
