@@ -539,3 +539,42 @@ async def test_two_claims_at_once_stay_within_the_limit_of_a_number(
 
     assert len(await claiming) == 1
     assert await violations(db) == []
+
+
+async def test_two_that_would_wait_for_each_other_do_not(connect: Connect, db: Any) -> None:
+    """Each is given the content of the other, at once: a circle of waits is a circle of locks.
+
+    Who joins holds the reservation it joins, and has to delete its own, which the other holds.
+    """
+    one, two = await connect(), await connect()
+    contents = [sha256(b"one"), sha256(b"two")]
+    media = [await queue_media(db), await queue_media(db)]
+    tokens = await claim(db)
+    for own, content in zip(media, contents, strict=True):
+        begun = await begin_upload(db, own, tokens[own], content_hash=content)
+        assert begun["verdict"] == "upload"
+    for connection in (one, two):
+        await connection.execute("set deadlock_timeout = '50ms'")
+
+    async def begin(connection: Any, number: int) -> Any:
+        own = media[number]
+        return await begin_upload(connection, own, tokens[own], content_hash=contents[1 - number])
+
+    hold = db.transaction()
+    await hold.start()
+    await db.execute("select from media_objects for update")  # until both are under way
+    watch = await connect()
+    tasks = [asyncio.create_task(begin(connection, n)) for n, connection in enumerate((one, two))]
+    for connection in (one, two):
+        await blocked(watch, connection)
+    await hold.rollback()
+    answers = await asyncio.gather(*tasks, return_exceptions=True)
+
+    (failed,) = [n for n, it in enumerate(answers) if isinstance(it, BaseException)]
+    assert isinstance(answers[failed], asyncpg.DeadlockDetectedError)
+    assert answers[1 - failed]["verdict"] == "joined"
+    again = await begin(db, failed)  # as a poller does
+    assert again["verdict"] == "upload"
+    assert (await status(db, media[1 - failed]))["status"] in {"waiting", "pending"}
+    await bring_to_an_end(db)
+    assert await violations(db) == []
