@@ -10,6 +10,7 @@ THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
 TABLES = [
     "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
     "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
+    "media_holds", "media_accesses",
 ]  # fmt: skip
 """What the queue writes to."""
 

@@ -238,19 +238,15 @@ async def test_only_one_folds_at_a_time_and_nobody_waits(connect: Connect, db: A
     assert await fold(db) == 1
 
 
-async def test_a_heartbeat_counts_the_poller_and_folds(db: Any) -> None:
-    await store(db, sha256(b"x"))
-
+async def test_a_heartbeat_counts_the_poller(db: Any) -> None:
     lease = await db.fetchval("select heartbeat_media_poller('one', '1.0', 'listen', 3)")
 
     assert lease == 60
     assert (await stats(db))["pollers"] == 1
-    assert await db.fetchval("select count(*) from media_analytics_deltas") == 0
     await db.execute("update media_pollers set seen_at = now() - interval '10 minutes'")
     assert (await stats(db))["pollers"] == 0
     await db.execute("select heartbeat_media_poller('two', '1.0', 'poll', 0)")
-    rows = await db.fetch("select poller, mode from media_pollers")
-    assert [tuple(row) for row in rows] == [("two", "poll")]
+    assert (await stats(db))["pollers"] == 1
     await db.execute("select leave_media_poller('two')")
     assert (await stats(db))["pollers"] == 0
 
