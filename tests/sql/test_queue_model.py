@@ -562,7 +562,7 @@ class Queue(RuleBasedStateMachine):
         elif event == "rescue":
             self.call("rescue_media_jobs", 2)
         else:
-            self.call("fold_media_analytics")
+            self.call("run_media_maintenance")
 
     def end_leases(self, poller: str) -> None:
         for table in ("media_processing_queue", "media_deletion_queue"):
