@@ -33,6 +33,7 @@ NOTHING = {
     "pruned_dead_letters": 0,
     "pruned_webhook_events": 0,
     "pruned_audit_events": 0,
+    "pruned_minutes": 0,
     "pruned_cron_runs": 0,
     "cleaned_media": 0,
 }

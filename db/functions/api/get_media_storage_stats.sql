@@ -9,9 +9,13 @@ security definer -- clients have no rights on the tables
 set search_path = ''
 as $$
     with counted as (
-        select * from public.media_analytics
+        select a.media_type, a.total_files, a.total_size_bytes, a.unique_files, a.deduplicated_files,
+            a.saved_bytes, a.failed_files, a.retried_files, a.deleted_files
+        from public.media_analytics a
         union all
-        select * from public.media_analytics_deltas
+        select d.media_type, d.total_files, d.total_size_bytes, d.unique_files, d.deduplicated_files,
+            d.saved_bytes, d.failed_files, d.retried_files, d.deleted_files
+        from public.media_analytics_deltas d
     ),
     by_type as (
         select c.media_type,
@@ -21,6 +25,7 @@ as $$
             sum(c.deduplicated_files)::bigint as deduplicated_files,
             sum(c.saved_bytes)::bigint as saved_bytes,
             sum(c.failed_files)::bigint as failed_files,
+            sum(c.retried_files)::bigint as retried_files,
             sum(c.deleted_files)::bigint as deleted_files
         from counted c
         group by c.media_type
@@ -31,10 +36,15 @@ as $$
         'unique_files', coalesce(sum(t.unique_files), 0),
         'deduplicated_files', coalesce(sum(t.deduplicated_files), 0),
         'saved_bytes', coalesce(sum(t.saved_bytes), 0),
+        'saved_share', round(coalesce(sum(t.saved_bytes) / nullif(sum(t.bytes), 0), 0), 4),
         'failed_files', coalesce(sum(t.failed_files), 0),
+        'retried_files', coalesce(sum(t.retried_files), 0),
         'deleted_files', coalesce(sum(t.deleted_files), 0),
         'by_type', coalesce(json_object_agg(t.media_type, to_json(t) order by t.media_type)
             filter (where t.media_type is not null), '{}'),
+        'by_bucket', public.get_bucket_totals(),
+        'throughput', public.get_media_throughput(),
+        'processing_ms', public.get_processing_times((now() at time zone 'utc')::date - 6),
         'queue', (
             select coalesce(json_object_agg(q.status, q.n), '{}')
             from (select status, count(*) as n from public.media_processing_queue group by status) q),

@@ -33,6 +33,7 @@ begin
         'pruned_dead_letters', public.prune_dead_letters(v_settings.dead_letters_kept),
         'pruned_webhook_events', public.prune_whatsapp_webhooks(),
         'pruned_audit_events', public.prune_media_audit(v_settings.audit_kept),
+        'pruned_minutes', public.prune_media_throughput(),
         'pruned_cron_runs', public.prune_cron_runs(),
         'cleaned_media', public.clean_up_daily(v_settings));
     return (v_done || jsonb_build_object(
