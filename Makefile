@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-webhook lint check lock schema clean
+.PHONY: demo test chaos bench-webhook bench-lifecycle lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -23,6 +23,9 @@ chaos: export PGMEDIA_CHAOS_ATTACHMENTS ?= 2000
 chaos: export PGMEDIA_CHAOS_SECONDS ?= 180
 chaos: .venv/ready
 	$(BIN)/pytest -n 0 -s tests/chaos
+
+bench-lifecycle: .venv/ready
+	$(BIN)/python -m bench.lifecycle
 
 lint: .venv/ready
 	$(BIN)/ruff check

@@ -168,6 +168,10 @@ class Database:
             self.poller, __version__, mode, in_flight,
         )  # fmt: skip
 
+    async def maintain(self) -> None:
+        """Keep house, unless that was done within the last minute or is being done."""
+        await self._value("select public.run_media_maintenance(unless_within => '50 seconds')")
+
     async def leave(self) -> None:
         await self._value("select public.leave_media_poller($1)", self.poller)
 

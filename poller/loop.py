@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 10.0
 """How often the listener makes sure that it still hears."""
+HOUSE_SECONDS = 20.0
+"""How often a poller asks whether maintenance is due."""
 POLL_SOON_SECONDS = (0.02, 0.08, 0.32)
 """First waits of a poller that has just run out of work; then Settings.pgmedia_poll_seconds."""
 
@@ -68,7 +70,7 @@ class Poller:
 
         Raises one of DATABASE_AWAY only when draining; else the database is waited for.
         """
-        keepers = [self._keep_leases]
+        keepers = [self._keep_leases, self._keep_house]
         if not drain:
             keepers.append(self._keep_removing)
             if self._listen is not None:
@@ -78,6 +80,8 @@ class Poller:
             await self._work(drain=drain)
             while drain and await remove_files(self._database, self._pipeline.storage):
                 pass
+            if drain:
+                await self._database.maintain()
         finally:
             await self._finish()
             for task in side_tasks:
@@ -167,6 +171,15 @@ class Poller:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._remove_wake.wait()
+
+    async def _keep_house(self) -> None:
+        """Run maintenance; the database says when it is due, and lets one poller at it."""
+        while True:
+            try:
+                await self._database.maintain()
+            except DATABASE_AWAY as error:
+                log.warning("maintenance not run: %s", describe_error(error))
+            await asyncio.sleep(HOUSE_SECONDS)
 
     def _heard(self) -> None:
         self._wake.set()

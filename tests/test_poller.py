@@ -124,7 +124,9 @@ async def test_a_number_is_never_refused_more_than_its_limit(
         before = whatsapp.refused
         await db.execute("update media_pauses set until = now() where reason <> $1", SPENT)
         await db.execute(
-            "update media_processing_queue set due_at = now() where status = 'pending'"
+            "update media_processing_queue set due_at = now() where id = any (array("
+            "select id from media_processing_queue where status = 'pending'"
+            " for update skip locked))"
         )
         await eventually(lambda before=before: probed(db, whatsapp, before))
 

@@ -24,7 +24,7 @@ def status_view(stats: dict[str, Any]) -> Table:
     view.add_column(ratio=1)
     now = datetime.fromisoformat(stats["at"])
     view.add_row("queue", _queue(stats))
-    view.add_row("today", _today(stats["today"]))
+    view.add_row("lately", _lately(stats))
     view.add_row("pauses", _pauses(stats["pauses"], now))
     view.add_row("pollers", _pollers(stats["pollers_alive"], now))
     view.add_row("deletions", _deletions(stats))
@@ -41,15 +41,22 @@ def _queue(stats: dict[str, Any]) -> str:
     return (counts or "empty") + (f"\noldest due for {span(oldest)}" if oldest else "")
 
 
-def _today(today: dict[str, Any]) -> str:
-    counts = (
-        f"{_files(today['files'])}, {decimal(today['bytes'])}; {today['failed_files']:,} failed"
-    )
-    mean: float | None = today["mean_processing_ms"]
-    return counts if mean is None else f"{counts}\n{_mean(mean)} from queued to stored on average"
+def _lately(stats: dict[str, Any]) -> str:
+    lines: list[str] = []
+    for last in ("minute", "hour", "day"):
+        figures = stats["throughput"][f"last_{last}"]
+        failed = f", {figures['failed_files']:,} failed" if figures["failed_files"] else ""
+        lines.append(
+            f"last {last}: {_files(figures['files'])}, {decimal(figures['bytes'])}{failed}"
+        )
+    times = stats["processing_ms"]
+    if times["p50"] is not None:
+        half, most = _time(times["p50"]), _time(times["p95"])
+        lines.append(f"half within {half} of being queued, 95 % within {most}")
+    return "\n".join(lines)
 
 
-def _mean(milliseconds: float) -> str:
+def _time(milliseconds: float) -> str:
     return f"{milliseconds:.0f} ms" if milliseconds < 1000 else span(milliseconds / 1000)
 
 

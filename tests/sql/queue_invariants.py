@@ -10,6 +10,8 @@ THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
 TABLES = [
     "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
     "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
+    "media_holds", "media_accesses", "media_bucket_totals", "media_bucket_deltas",
+    "media_processing_times", "media_throughput",
 ]  # fmt: skip
 """What the queue writes to."""
 
@@ -24,6 +26,18 @@ commit
 """
 
 INVARIANTS = {
+    "the totals of the buckets are those of the objects": """
+        select t.bucket_name, sum(t.objects), sum(t.bytes)
+        from (
+            select * from media_bucket_totals
+            union all
+            select * from media_bucket_deltas
+            union all
+            select bucket_name, -1, -stored_size from media_objects where state = 'stored'
+        ) t
+        group by t.bucket_name
+        having sum(t.objects) <> 0 or sum(t.bytes) <> 0
+    """,
     "processed <=> it refers to a stored object, and is not queued": """
         select m.id, m.processed, o.state, q.status
         from media m

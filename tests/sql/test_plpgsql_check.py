@@ -9,7 +9,8 @@ import pytest
 
 FUNCTIONS = """
     select p.oid, p.oid::regprocedure::text as signature, pg_get_functiondef(p.oid) as definition,
-        l.lanname as language, coalesce(t.tgrelid, 0) as relation, t.tgoldtable::text as old_table
+        l.lanname as language, coalesce(t.tgrelid, 0) as relation, t.tgoldtable::text as old_table,
+        t.tgnewtable::text as new_table
     from pg_proc p
     join pg_language l on l.oid = p.prolang
     left join pg_trigger t on t.tgfoid = p.oid
@@ -29,8 +30,9 @@ async def complaints(db: Any, function: Any) -> list[str]:
     """What plpgsql_check has to say about a function."""
     rows = await db.fetch(
         "select concat_ws(' ', lineno, statement, level, message, detail)"
-        " from plpgsql_check_function_tb($1::oid, $2::oid, oldtable => $3, all_warnings => true)",
-        function["oid"], function["relation"], function["old_table"],
+        " from plpgsql_check_function_tb($1::oid, $2::oid, oldtable => $3, newtable => $4,"
+        " all_warnings => true)",
+        function["oid"], function["relation"], function["old_table"], function["new_table"],
     )  # fmt: skip
     return [f"{function['signature']}: {row[0]}" for row in rows]
 

@@ -132,13 +132,19 @@ HOLDS = """
 select from media_processing_queue
 where id = %s and claimed_by = %s and fencing_token = %s and status = 'processing'
 """
-LEDGER = """
+COUNTED = (
+    "media_type, total_files, total_size_bytes, unique_files, deduplicated_files, saved_bytes,"
+    " failed_files, deleted_files, deleted_bytes"
+)
+LEDGER = f"""
 select media_type,
     sum(total_files)::int as total_files, sum(total_size_bytes)::bigint as total_size_bytes,
     sum(unique_files)::int as unique_files, sum(deduplicated_files)::int as deduplicated_files,
     sum(saved_bytes)::bigint as saved_bytes, sum(failed_files)::int as failed_files,
     sum(deleted_files)::int as deleted_files, sum(deleted_bytes)::bigint as deleted_bytes
-from (select * from media_analytics union all select * from media_analytics_deltas) x
+from (
+    select {COUNTED} from media_analytics union all select {COUNTED} from media_analytics_deltas
+) x
 group by media_type
 """
 
@@ -562,7 +568,7 @@ class Queue(RuleBasedStateMachine):
         elif event == "rescue":
             self.call("rescue_media_jobs", 2)
         else:
-            self.call("fold_media_analytics")
+            self.call("run_media_maintenance")
 
     def end_leases(self, poller: str) -> None:
         for table in ("media_processing_queue", "media_deletion_queue"):

@@ -69,6 +69,7 @@ async def set_scene(db: Any, lease_over: bool) -> Scene:
     tokens = await claim(db)
     pending = await queue_media(db)
     begun = await begin_upload(db, leader, tokens[leader], content_hash=FLYING)
+    await db.execute("update media set message_sent_at = now() - interval '9 days'")
     if lease_over:
         await expire_lease(db, leader)
     return Scene(leader, waiting, second, pending, dead, stored, begun["object_id"], tokens)
@@ -126,6 +127,8 @@ CALLS: dict[str, Call] = {
     "delete what is stored": calling("select delete_media($1)", "stored"),
     "delete the message": calling(MESSAGE, "leader"),
     "delete all": calling("delete from media"),
+    "clean up": calling("select cleanup_old_media(7)"),
+    "maintain": calling("select run_media_maintenance()"),
 }
 
 OBJECT = "select from media_objects where content_hash"

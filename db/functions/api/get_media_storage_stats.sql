@@ -8,33 +8,21 @@ stable
 security definer -- clients have no rights on the tables
 set search_path = ''
 as $$
-    with counted as (
-        select * from public.media_analytics
-        union all
-        select * from public.media_analytics_deltas
-    ),
-    by_type as (
-        select c.media_type,
-            sum(c.total_files)::bigint as files,
-            sum(c.total_size_bytes)::bigint as bytes,
-            sum(c.unique_files)::bigint as unique_files,
-            sum(c.deduplicated_files)::bigint as deduplicated_files,
-            sum(c.saved_bytes)::bigint as saved_bytes,
-            sum(c.failed_files)::bigint as failed_files,
-            sum(c.deleted_files)::bigint as deleted_files
-        from counted c
-        group by c.media_type
-    )
     select json_build_object(
         'files', coalesce(sum(t.files), 0),
         'bytes', coalesce(sum(t.bytes), 0),
         'unique_files', coalesce(sum(t.unique_files), 0),
         'deduplicated_files', coalesce(sum(t.deduplicated_files), 0),
         'saved_bytes', coalesce(sum(t.saved_bytes), 0),
+        'saved_share', round(coalesce(sum(t.saved_bytes) / nullif(sum(t.bytes), 0), 0), 4),
         'failed_files', coalesce(sum(t.failed_files), 0),
+        'retried_files', coalesce(sum(t.retried_files), 0),
         'deleted_files', coalesce(sum(t.deleted_files), 0),
         'by_type', coalesce(json_object_agg(t.media_type, to_json(t) order by t.media_type)
             filter (where t.media_type is not null), '{}'),
+        'by_bucket', public.get_bucket_totals(),
+        'throughput', public.get_media_throughput(),
+        'processing_ms', public.get_processing_times((now() at time zone 'utc')::date - 6),
         'queue', (
             select coalesce(json_object_agg(q.status, q.n), '{}')
             from (select status, count(*) as n from public.media_processing_queue group by status) q),
@@ -42,14 +30,6 @@ as $$
             select coalesce(extract(epoch from now() - min(q.due_at))::bigint, 0)
             from public.media_processing_queue q
             where q.status = 'pending' and q.due_at <= now()),
-        'today', (
-            select json_build_object(
-                'files', coalesce(sum(c.total_files), 0),
-                'bytes', coalesce(sum(c.total_size_bytes), 0),
-                'failed_files', coalesce(sum(c.failed_files), 0),
-                'mean_processing_ms', round(sum(c.processing_ms) / nullif(sum(c.total_files), 0)))
-            from counted c
-            where c.date = (now() at time zone 'utc')::date),
         'failures', (
             select coalesce(json_object_agg(f.code, f.n order by f.n desc, f.code), '{}')
             from (
@@ -69,9 +49,9 @@ as $$
         'pollers_alive', public.list_live_pollers(),
         'at', now()
     )
-    from by_type t;
+    from public.list_media_totals() t;
 $$;
 
 comment on function public.get_media_storage_stats is
-    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes, failed_files, deleted_files. today (UTC): files, bytes, failed_files, mean_processing_ms from queued to processed. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
+    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes (and saved_share, 0 to 1), failed_files, retried_files, deleted_files. by_bucket: objects, bytes. throughput: files, bytes, failed_files of last_minute, last_hour, last_day. processing_ms: p50, p95, p99 from queued to processed over seven days, within 10 %. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
 grant execute on function public.get_media_storage_stats to media_client, media_admin;

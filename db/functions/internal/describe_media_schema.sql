@@ -11,15 +11,18 @@ security definer -- operators have no rights on all it reads
 set search_path = ''
 as $$
     with relations as (
-        select c.oid, c.relname, c.relowner, c.relacl, c.relrowsecurity,
+        select c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
             exists (select from public.media_adopted_tables t where t.table_name = c.relname) as adopted
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace
             and c.relname in (
-                'messages', 'media', 'media_adopted_tables', 'media_analytics', 'media_analytics_deltas',
-                'media_audit_log', 'media_buckets', 'media_deletion_queue', 'media_failure_rules',
-                'media_formats', 'media_objects', 'media_pauses', 'media_pollers', 'media_processing_queue',
-                'media_schema_functions', 'media_secrets', 'media_settings', 'media_sources',
+                'messages', 'media', 'media_accesses', 'media_adopted_tables', 'media_analytics',
+                'media_analytics_deltas', 'media_audit_log', 'media_bucket_deltas', 'media_bucket_totals',
+                'media_buckets', 'media_daily_report', 'media_deletion_queue', 'media_failure_rules',
+                'media_failures', 'media_formats', 'media_holds', 'media_maintenance', 'media_objects',
+                'media_pauses', 'media_pollers', 'media_processing_queue', 'media_processing_times',
+                'media_queue_health', 'media_schema_functions', 'media_secrets', 'media_settings',
+                'media_sources', 'media_throughput',
                 'whatsapp_webhook_events', 'whatsapp_webhook_refusals')
     ),
     functions as (
@@ -34,7 +37,7 @@ as $$
     lines (line) as (
         select case
             when r.adopted then format('adopted %s', r.relname)
-            else format('table %s%s', r.relname, case when r.relrowsecurity then ' with row-level security' end)
+            else format('%s %s%s', case r.relkind when 'v' then 'view' else 'table' end, r.relname, case when r.relrowsecurity then ' with row-level security' end)
             end
         from relations r
         union all
@@ -65,6 +68,7 @@ as $$
         join pg_catalog.pg_index i on i.indrelid = r.oid and i.indisvalid
         where not r.adopted
             or i.indexrelid = any (array[
+                to_regclass('public.pgmedia_media_age_idx'),
                 to_regclass('public.pgmedia_media_message_id_whatsapp_media_id_key'),
                 to_regclass('public.pgmedia_media_object_id_idx')])
         union all

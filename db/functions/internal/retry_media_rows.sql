@@ -25,6 +25,13 @@ begin
         set failure_code = null, failure_text = null, failed_at = null
         from retried r
         where m.id = r.id
+        returning m.media_type
+    ),
+    counted as (
+        insert into public.media_analytics_deltas (date, media_type, retried_files)
+        select (now() at time zone 'utc')::date, coalesce(c.media_type, 'unknown'), count(*)
+        from cleared c
+        group by c.media_type
     ),
     logged as (
         insert into public.media_audit_log (media_id, event)

@@ -1,0 +1,43 @@
+-- Maintenance every minute by pg_cron, and what it cleans up. Called again, the last call counts.
+
+create or replace function public.schedule_media_maintenance(
+    cleanup_days integer default null,
+    cleanup_at time default '03:30',
+    keep_accessed_days integer default null,
+    schedule text default '* * * * *'
+)
+returns json
+language plpgsql
+volatile
+security definer -- pg_cron runs the job as the owner, who has the rights
+set search_path = ''
+as $$
+declare
+    v_cron boolean := to_regprocedure('cron.schedule(text,text,text)') is not null;
+begin
+    if schedule_media_maintenance.cleanup_days is not null then
+        perform public.check_cleanup_arguments(schedule_media_maintenance.cleanup_days, null, keep_accessed_days, 1);
+    end if;
+    update public.media_settings s
+    set cleanup_days = schedule_media_maintenance.cleanup_days,
+        cleanup_at = coalesce(schedule_media_maintenance.cleanup_at, s.cleanup_at),
+        cleanup_keep_accessed_days = schedule_media_maintenance.keep_accessed_days;
+    if v_cron then
+        execute format('select %I.schedule($1, $2, $3)', 'cron')
+        using 'pgmedia maintenance', schedule_media_maintenance.schedule, 'select public.run_media_maintenance()';
+    end if;
+    return (
+        select json_build_object(
+            'pg_cron', v_cron,
+            'runs', case when v_cron then schedule_media_maintenance.schedule
+                else 'pg_cron is not installed in this database: the pollers run maintenance, every minute' end,
+            'cleanup_days', s.cleanup_days,
+            'cleanup_at', s.cleanup_at,
+            'cleanup_keep_accessed_days', s.cleanup_keep_accessed_days)
+        from public.media_settings s);
+end;
+$$;
+
+comment on function public.schedule_media_maintenance is
+    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC), and what keep_accessed_days keeps. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days below 1, and those of pg_cron.';
+grant execute on function public.schedule_media_maintenance to media_admin;

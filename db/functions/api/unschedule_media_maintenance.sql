@@ -1,0 +1,31 @@
+-- Take back schedule_media_maintenance: no job of pg_cron, no daily cleanup. Pollers keep house.
+
+create or replace function public.unschedule_media_maintenance()
+returns boolean
+language plpgsql
+volatile
+security definer -- pg_cron's job is the owner's
+set search_path = ''
+as $$
+declare
+    v_job bigint;
+begin
+    update public.media_settings
+    set cleanup_days = null, cleanup_keep_accessed_days = null;
+    if to_regclass('cron.job') is null then
+        return false;
+    end if;
+    execute format($sql$
+        select j.jobid from %I.job j where j.jobname = 'pgmedia maintenance' and j.username = current_user
+    $sql$, 'cron') into v_job;
+    if v_job is null then
+        return false;
+    end if;
+    execute format('select %I.unschedule($1)', 'cron') using v_job;
+    return true;
+end;
+$$;
+
+comment on function public.unschedule_media_maintenance is
+    'Remove the job of pg_cron and the daily cleanup that schedule_media_maintenance set. Returns false when there was no job.';
+grant execute on function public.unschedule_media_maintenance to media_admin;

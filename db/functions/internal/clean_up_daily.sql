@@ -1,0 +1,29 @@
+-- The cleanup that media_settings asks for: once a day from cleanup_at on, a bounded piece a call,
+-- until nothing is left.
+
+create or replace function public.clean_up_daily(p_settings public.media_settings)
+returns integer
+language plpgsql
+volatile
+set search_path = ''
+as $$
+declare
+    v_now timestamp := now() at time zone 'utc';
+    v_count integer := 0;
+begin
+    if p_settings.cleanup_days is not null
+        and v_now::time >= p_settings.cleanup_at
+        and exists (select from public.media_maintenance r where r.cleaned_on < v_now::date)
+    then
+        v_count := public.cleanup_old_media(
+            p_settings.cleanup_days, keep_accessed_days => p_settings.cleanup_keep_accessed_days);
+        if v_count = 0 then
+            update public.media_maintenance set cleaned_on = v_now::date;
+        end if;
+    end if;
+    return v_count;
+end;
+$$;
+
+comment on function public.clean_up_daily is
+    'Run cleanup_old_media as media_settings says, when it is time and the day is not done; returns how many were deleted.';

@@ -1,0 +1,28 @@
+-- The audit trail is append-only for every role, the owner included: nothing is deleted from it that
+-- is younger than media_settings.audit_kept.
+
+create or replace function public.refuse_audit_deletion()
+returns trigger
+language plpgsql
+volatile
+set search_path = ''
+as $$
+begin
+    perform
+    from gone g
+    where g.at >= now() - (select s.audit_kept from public.media_settings s);
+    if found then
+        raise exception 'media_audit_log is append-only: DELETE refused'
+            using errcode = 'MD040', hint = 'Events leave it by maintenance, when media_settings.audit_kept is over.';
+    end if;
+    return null;
+end;
+$$;
+
+comment on function public.refuse_audit_deletion is
+    'Trigger: refuse to delete from the audit trail what is not past media_settings.audit_kept.';
+
+create or replace trigger refuse_audit_deletion
+after delete on public.media_audit_log
+referencing old table as gone
+for each statement execute function public.refuse_audit_deletion();

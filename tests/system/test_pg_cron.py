@@ -1,0 +1,85 @@
+"""pg_cron runs maintenance, for real: Debian's, which fires once a minute at the most.
+
+Needs Debian's postgresql-15-cron; run by .ci/run, not by `make test`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from poller.migrate import migrate
+from poller.sandbox.postgres import FAST_AND_FORGETFUL, PostgresServer
+from tests.helpers import eventually, queue_media, sha256, sql, store
+
+DEBIANS = Path("/usr/lib/postgresql/15/bin")
+
+
+@pytest.fixture(params=["off", "on"], ids=["by connections", "by background workers"])
+def bot(request: pytest.FixtureRequest) -> Iterator[str]:
+    """DSN of a database with pgmedia and pg_cron, as its owner, who is no superuser."""
+    settings = FAST_AND_FORGETFUL | {
+        "shared_preload_libraries": "pg_cron",
+        "cron.database_name": "bot",
+        "cron.host": "127.0.0.1",
+        "cron.use_background_workers": request.param,
+    }
+    with PostgresServer(DEBIANS, settings=settings) as server:
+        sql(server.dsn(), "create role bot login createrole")
+        sql(server.dsn(), "create database bot owner bot")
+        sql(server.dsn("bot"), "create extension pg_cron")
+        sql(server.dsn("bot"), "grant usage on schema cron to bot")
+        sql(server.dsn("bot"), "grant create on schema public to bot")
+        owner = server.dsn("bot", "bot")
+        migrate(SecretStr(owner))
+        sql(server.dsn(), "create role operator login in role media_admin")
+        yield owner
+
+
+async def test_it_fires(bot: str) -> None:
+    db, operator = await asyncpg.connect(bot), await asyncpg.connect(bot, user="operator")
+    try:
+        await store(db, sha256(b"x"))
+        old = await queue_media(db)
+        await db.execute(
+            "update media set message_sent_at = now() - interval '99 days' where id = $1", old
+        )
+        schedule = "select schedule_media_maintenance(90, '00:00')"
+        for _ in range(2):  # the second changes nothing
+            asked = json.loads(await operator.fetchval(schedule))
+        await db.execute("update media_maintenance set cleaned_on = '-infinity'")
+
+        assert asked["pg_cron"] is True
+        jobs = await db.fetch("select jobname, schedule, username, database from cron.job")
+        assert [tuple(job) for job in jobs] == [("pgmedia maintenance", "* * * * *", "bot", "bot")]
+        await eventually(lambda: db.fetchval("select count(*) = 1 from media_analytics"), 90)
+        assert await db.fetchval("select count(*) from media where id = $1", old) == 0
+
+        await eventually(  # noted after it is done
+            lambda: db.fetchval("select status = 'succeeded' from cron.job_run_details")
+        )
+        old_runs = "update cron.job_run_details set end_time = now() - interval '8 days'"
+        sql(bot.replace("bot@", "postgres@"), old_runs)
+        done = json.loads(await db.fetchval("select run_media_maintenance()"))
+        assert done["pruned_cron_runs"] == 1
+        assert await operator.fetchval("select unschedule_media_maintenance()") is True
+        assert await operator.fetchval("select unschedule_media_maintenance()") is False
+        assert await db.fetchval("select count(*) from cron.job") == 0
+    finally:
+        await operator.close()
+        await db.close()
+
+
+async def test_a_schedule_that_is_none_changes_nothing(bot: str) -> None:
+    db = await asyncpg.connect(bot)
+    try:
+        with pytest.raises(asyncpg.PostgresError, match="now and then"):
+            await db.execute("select schedule_media_maintenance(30, schedule => 'now and then')")
+        assert await db.fetchval("select cleanup_days from media_settings") is None
+    finally:
+        await db.close()
