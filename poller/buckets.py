@@ -20,7 +20,10 @@ TOO_LARGE = {"413", 413}
 
 
 class BucketError(Exception):
-    """Storage refused, or a bucket is not what it was set to. The message is for the operator."""
+    """Storage refused, the database did, or a bucket is not what it was set to.
+
+    The message is for the operator.
+    """
 
 
 @dataclass(frozen=True, slots=True)
