@@ -36,6 +36,28 @@ async def test_an_attachment_is_stored(
     assert await db.fetchval("select count(*) from media_processing_queue") == 0
 
 
+async def test_the_poller_of_these_tests_works_as_media_poller_alone(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+    await start_poller()
+    await eventually(lambda: db.fetchval("select bool_or(processed) from media"))
+
+    logins = await db.fetch(
+        "select distinct usesysid as oid from pg_stat_activity"
+        " where datname = current_database() and application_name like 'pgmedia %'"
+    )
+    (login,) = await db.fetch("select * from pg_roles where oid = any ($1)", [o for (o,) in logins])
+    roles = await db.fetch(
+        "select roleid::regrole::text from pg_auth_members where member = $1", login["oid"]
+    )
+
+    assert [row[0] for row in roles] == ["media_poller"]
+    assert not login["rolsuper"]
+    assert not login["rolbypassrls"]
+    assert len(logins) == 1
+
+
 async def test_every_format_is_stored(
     db: Any, whatsapp: WhatsAppApi, files: Path, start_poller: StartPoller
 ) -> None:
