@@ -231,12 +231,12 @@ async def test_a_connection_that_breaks(
     await upload(api)  # the client still works
 
 
-async def test_a_server_that_is_not_there(api: Storage, storage: StorageApi) -> None:
+async def test_a_server_that_is_not_there(impatient: Storage, storage: StorageApi) -> None:
     await storage.stop()
 
-    failure = await failure_of(upload(api))
+    failure = await failure_of(upload(impatient))
 
-    assert (failure.provider_code, failure.http_status) == ("network", None)
+    assert (failure.provider_code, failure.http_status) == ("unreachable", None)
     assert storage.service_key not in failure.text
 
 
