@@ -260,7 +260,7 @@ async def test_a_removal_with_the_key_of_anon_forgets_no_file(
 
     kept = await db.fetchrow("select * from media_deletion_queue")
     assert (kept["status"], kept["last_error_code"]) == ("pending", "storage_key_refused")
-    assert kept["last_error_text"] == "the key sees no bucket: it is not that of service_role"
+    assert kept["last_error_text"].startswith("the key sees no bucket")
     assert list((files / "images").rglob("*.jpg"))
     await fault_is_over(db, storage)
     await remove_files(good.database, good.storage)
