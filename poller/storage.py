@@ -78,7 +78,7 @@ class Storage:
         if len(removed) < len(set(paths)):
             answer = await self._call("GET", "/bucket", 0)
             if not json_list(answer.content):
-                text = "the key sees no bucket: there is none, or the key is not that of service_role"
+                text = "the key sees no bucket: there is none, or it is not service_role's"
                 raise ProviderError(Failure("storage", text, http_status=403))
 
     async def _call(
