@@ -115,7 +115,7 @@ async def test_a_big_upload_is_streamed_with_its_length(
 
     async def receive(request: web.Request) -> web.Response:
         nonlocal received
-        seen.append(dict(request.headers))
+        seen.append({"version": "{}.{}".format(*request.version), **request.headers})
         async for piece in request.content.iter_chunked(65_536):
             received += len(piece)
         return web.json_response({"Key": "x"})
@@ -138,6 +138,7 @@ async def test_a_big_upload_is_streamed_with_its_length(
 
     assert received == 20_000_000
     (headers,) = seen
+    assert headers["version"] == "1.1"
     assert headers["Content-Length"] == "20000000"
     assert "Transfer-Encoding" not in headers
     assert headers["Authorization"] == "Bearer key"
