@@ -20,10 +20,7 @@ TOO_LARGE = {"413", 413}
 
 
 class BucketError(Exception):
-    """Storage refused, the database did, or a bucket is not what it was set to.
-
-    The message is for the operator.
-    """
+    """Storage refused, or a bucket is not what it was set to. The message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
