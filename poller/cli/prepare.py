@@ -62,12 +62,12 @@ def buckets(
 
 async def _set_project_url(database: Database, settings: Settings) -> None:
     """Tell the database where storage is, which has just been seen to be the right place."""
-    from poller.buckets import BucketError
-
     try:
         await database.set_project_url(str(settings.supabase_url))
     except asyncpg.InsufficientPrivilegeError:
-        raise BucketError(
-            "the buckets are right, but this login may not set the project URL, from which public"
-            " URLs are built: run pgmedia buckets as a role that is in media_admin"
-        ) from None
+        typer.echo(
+            "pgmedia: the buckets are right, but this login may not set the project URL, from which"
+            " public URLs are built: run pgmedia buckets as a role that is in media_admin",
+            err=True,
+        )
+        raise typer.Exit(FAILED) from None
