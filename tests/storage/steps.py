@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from poller.pipeline import Pipeline
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
@@ -28,3 +30,14 @@ async def stored_once(db: Any, media: Any, files: Path, content: bytes) -> None:
     assert await db.fetchval("select processed from media where id = $1", media)
     (file,) = (files / "images").rglob("*.jpg")
     assert file.read_bytes() == content
+
+
+async def change_bucket(storage: StorageApi, name: str, setting: dict[str, object]) -> None:
+    """Set a bucket otherwise than pgmedia does."""
+    async with httpx.AsyncClient() as client:
+        changed = await client.put(
+            f"{storage.url}/storage/v1/bucket/{name}",
+            json=setting,
+            headers={"Authorization": f"Bearer {storage.service_key}"},
+        )
+    assert changed.is_success

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from poller.buckets import sync_buckets
@@ -19,7 +18,7 @@ from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.helpers import queue_media, status
 from tests.storage.conftest import MakePipeline
-from tests.storage.steps import JPEG, attempt, stored_once
+from tests.storage.steps import JPEG, attempt, change_bucket, stored_once
 
 
 async def test_odd_paths_of_old_rows_are_removed(
@@ -84,12 +83,7 @@ async def test_a_bucket_that_somebody_made_otherwise(
     db: Any, pipeline: MakePipeline, settings: Settings, whatsapp: WhatsAppApi,
     storage: StorageApi, files: Path, setting: dict[str, object], code: str,
 ) -> None:  # fmt: skip
-    async with httpx.AsyncClient() as client:
-        changed = await client.put(
-            f"{storage.url}/storage/v1/bucket/images", json=setting,
-            headers={"Authorization": f"Bearer {storage.service_key}"},
-        )  # fmt: skip
-        assert changed.is_success
+    await change_bucket(storage, "images", setting)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
     good = await pipeline()
 
