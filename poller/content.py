@@ -10,7 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import IO, Self, cast
+from typing import IO, Literal, Self, cast
 
 from poller.libmagic import libmagic_type, libmagic_type_of_descriptor
 
@@ -27,7 +27,11 @@ OOXML = {
 
 
 class SpoolError(Exception):
-    """The download found no room, in memory or on disk."""
+    """The download found no room, in memory or on disk, or was lost there; `code` says which."""
+
+    def __init__(self, code: Literal["spool_full", "spool_lost"], text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class Spool:
@@ -44,13 +48,16 @@ class Spool:
         self._memory_bytes = memory_bytes
         self._hash = hashlib.sha256()
         self.size = 0
+        self.lost: SpoolError | None = None
+        """Set when not all that was written could be read again."""
 
     def write(self, piece: bytes) -> None:
         """Add a piece. Raises SpoolError."""
         try:
             self._file.write(piece)
         except OSError as error:
-            raise SpoolError(f"cannot hold the download: {error.strerror}") from error
+            text = f"cannot hold the download: {error.strerror}"
+            raise SpoolError("spool_full", text) from error
         self._hash.update(piece)
         self.size += len(piece)
 
@@ -80,8 +87,18 @@ class Spool:
 
     async def _pieces(self) -> AsyncIterator[bytes]:
         self._file.seek(0)
-        while piece := self._file.read(PIECE_BYTES):
-            yield piece
+        read = 0
+        try:
+            while piece := self._file.read(PIECE_BYTES):
+                read += len(piece)
+                yield piece
+        except OSError as error:
+            self.lost = SpoolError("spool_lost", f"cannot read the download: {error.strerror}")
+            raise self.lost from error
+        if read != self.size:
+            text = f"{read} of the {self.size} bytes of the download are left"
+            self.lost = SpoolError("spool_lost", text)
+            raise self.lost
 
     def __enter__(self) -> Self:
         return self

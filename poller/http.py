@@ -114,6 +114,22 @@ def json_object(body: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
+def json_list(body: bytes) -> list[Any] | None:
+    """The JSON list in a body; None for anything else."""
+    try:
+        value: object = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return cast("list[Any]", value) if isinstance(value, list) else None
+
+
+def unreachable(error: BaseException) -> bool:
+    """Was there no connection at all, so that nothing was sent?"""
+    return isinstance(
+        error.__cause__, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    )
+
+
 def describe_error(error: BaseException) -> str:
     """An error in one line: its kind, and what it says when it says something."""
     return plain(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)

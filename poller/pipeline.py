@@ -67,7 +67,7 @@ class Pipeline:
         except ProviderError as error:
             failure = error.failure
         except SpoolError as error:
-            failure = Failure("poller", str(error), provider_code="spool_full")
+            failure = _of_spool(error)
         except InspectionError as error:
             failure = Failure("poller", str(error), provider_code="check_failed")
         except Exception as error:
@@ -116,7 +116,8 @@ class Pipeline:
             watch.lap("upload")
             await persistently(lambda: self.database.finish_upload(job, object_id, watch.timings))
         except ProviderError as error:  # it may be there all the same
-            verdict = await self._report(job, error.failure)
+            failure = error.failure if spool.lost is None else _of_spool(spool.lost)
+            verdict = await self._report(job, failure)
         except LeaseLostError as error:
             log.warning("media %s: lease lost: %s", job.id, error)
             verdict = LEASE_LOST
@@ -137,6 +138,10 @@ class Pipeline:
             "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text
         )
         return verdict.verdict
+
+
+def _of_spool(error: SpoolError) -> Failure:
+    return Failure("poller", str(error), provider_code=error.code)
 
 
 async def persistently(call: Callable[[], Awaitable[Result]]) -> Result:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterable, Sequence
+from urllib.parse import quote
 
 import httpx
 from pydantic import SecretStr
@@ -13,10 +14,12 @@ from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
     describe_error,
+    json_list,
     json_object,
     longest,
     plain,
     retry_after,
+    unreachable,
 )
 from poller.records import Failure
 
@@ -32,7 +35,7 @@ class Storage:
         self, client: httpx.AsyncClient, project_url: str, key: SecretStr, timeout: float
     ) -> None:
         self._client = client
-        self._object_url = f"{project_url}/storage/v1/object"
+        self._url = f"{project_url}/storage/v1"
         self._key = key
         self._timeout = timeout
 
@@ -56,11 +59,27 @@ class Storage:
             "Cache-Control": cache_control,
             "x-upsert": "true",
         }
-        await self._call("POST", f"/{bucket}/{path}", size, headers=headers, content=content)
+        place = f"/object/{quote(bucket, safe='')}/{quote(path)}"
+        answer = await self._call("POST", place, size, headers=headers, content=content)
+        if not isinstance(json_object(answer.content).get("Key"), str):
+            raise ProviderError(_foreign(answer))
 
     async def remove(self, bucket: str, paths: Sequence[str]) -> None:
-        """Remove up to REMOVE_AT_MOST files; those that are not there count as removed."""
-        await self._call("DELETE", f"/{bucket}", 0, json={"prefixes": list(paths)})
+        """Remove up to REMOVE_AT_MOST files; those that are not there count as removed.
+
+        To a key that may not remove, Storage answers as if they were not there. So when it has not
+        removed all of them, it is asked for its buckets, of which such a key sees none.
+        """
+        place = f"/object/{quote(bucket, safe='')}"
+        answer = await self._call("DELETE", place, 0, json={"prefixes": list(paths)})
+        removed = json_list(answer.content)
+        if removed is None:
+            raise ProviderError(_foreign(answer))
+        if len(removed) < len(set(paths)):
+            answer = await self._call("GET", "/bucket", 0)
+            if not json_list(answer.content):
+                text = "the key sees no bucket: there is none, or it is not service_role's"
+                raise ProviderError(Failure("storage", text, http_status=403))
 
     async def _call(
         self,
@@ -71,22 +90,24 @@ class Storage:
         headers: dict[str, str] | None = None,
         content: bytes | AsyncIterable[bytes] | None = None,
         json: object = None,
-    ) -> None:
+    ) -> httpx.Response:
         key = self._key.get_secret_value()
         try:
             async with asyncio.timeout(longest(self._timeout, size)):
                 response = await self._client.request(
                     method,
-                    self._object_url + path,
+                    self._url + path,
                     headers={"Authorization": f"Bearer {key}", "apikey": key, **(headers or {})},
                     content=content,
                     json=json,
                 )
         except NETWORK_ERRORS as error:
-            failure = Failure("storage", describe_error(error), provider_code="network")
+            code = "unreachable" if unreachable(error) else "network"
+            failure = Failure("storage", describe_error(error), provider_code=code)
             raise ProviderError(failure) from error
         if not response.is_success:
             raise ProviderError(_refusal(response))
+        return response
 
 
 def _refusal(response: httpx.Response) -> Failure:
@@ -100,3 +121,9 @@ def _refusal(response: httpx.Response) -> Failure:
         http_status=int(status) if HTTP_STATUS.fullmatch(status) else response.status_code,
         retry_after=retry_after(response),
     )
+
+
+def _foreign(response: httpx.Response) -> Failure:
+    """A success that Storage would not report so: another server, or a proxy's page."""
+    text = f"HTTP {response.status_code} with an answer that is none of Supabase Storage's"
+    return Failure("storage", text, http_status=response.status_code)

@@ -28,18 +28,12 @@ from poller.migrate import migrate
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
-from tests.helpers import as_database, as_user, eventually
+from tests.helpers import as_database, as_user, create_login, eventually
 
 POLLER_USER, POLLER_PASSWORD = "pgmedia_test_poller", "pgmedia-test-password"
+OPERATOR_USER = "pgmedia_test_operator"
 
-CREATE_POLLER_USER = f"""
-do $$
-begin
-    create role {POLLER_USER} login password '{POLLER_PASSWORD}' in role media_poller;
-exception when duplicate_object or unique_violation then
-    null;
-end $$
-"""
+CREATE_POLLER_USER = create_login(POLLER_USER, POLLER_PASSWORD, "media_poller")
 
 Connect = Callable[..., Awaitable[Any]]
 StartPoller = Callable[..., Awaitable["PollerProcess"]]
@@ -163,6 +157,14 @@ def environment(database: str, whatsapp: WhatsAppApi, storage: StorageApi) -> di
 
 
 @pytest.fixture
+def operator(database: str) -> str:
+    """DSN of the test's database for an operator, who is in media_admin alone."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        _execute(connection, create_login(OPERATOR_USER, POLLER_PASSWORD, "media_admin"))
+    return as_user(database, OPERATOR_USER, POLLER_PASSWORD)
+
+
+@pytest.fixture
 def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
@@ -170,12 +172,12 @@ def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Se
 
 
 @pytest.fixture
-async def buckets(settings: Settings) -> None:
-    """The buckets exist, and the database knows where storage is."""
-    database = await Database.connect(settings.database_url.get_secret_value(), "test buckets", 1)
-    await sync_buckets(settings, await database.bucket_policy())
-    await database.set_project_url(str(settings.supabase_url))
-    await database.close()
+async def buckets(settings: Settings, database: str) -> None:
+    """The buckets exist, and the database knows where storage is: an operator's work."""
+    operator = await Database.connect(database, "test buckets", 1)
+    await sync_buckets(settings, await operator.bucket_policy())
+    await operator.set_project_url(str(settings.supabase_url))
+    await operator.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,18 @@ def as_user(dsn: str, user: str, password: str) -> str:
     return urlunsplit(parts._replace(netloc=f"{quote(user)}:{quote(password)}@{address}"))
 
 
+def create_login(user: str, password: str, role: str) -> str:
+    """SQL that makes a login in this role and no other, unless the server has it already."""
+    return f"""
+        do $$
+        begin
+            create role {user} login password '{password}' in role {role};
+        exception when duplicate_object or unique_violation then
+            null;
+        end $$
+    """
+
+
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 

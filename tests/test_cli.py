@@ -27,11 +27,14 @@ SECRET = "hunter2"
 
 
 @pytest.fixture
-def run(environment: dict[str, str], tmp_path: Path) -> Run:
-    """Run the command to its end; its exit code and its lines. No line may hold a secret."""
+def run(environment: dict[str, str], operator: str, tmp_path: Path) -> Run:
+    """Run the command to its end, as an operator; its exit code and its lines.
+
+    No line may hold a secret.
+    """
 
     async def run_command(*arguments: str, **changes: str) -> tuple[int, list[str], list[str]]:
-        settings: dict[str, Any] = environment | changes
+        settings: dict[str, Any] = environment | {"DATABASE_URL": operator} | changes
         done = await asyncio.to_thread(pgmedia, *arguments, cwd=tmp_path, **settings)
         output = done.stdout + done.stderr
         for secret in (settings["SUPABASE_SERVICE_KEY"], settings["WHATSAPP_TOKEN"], SECRET):
@@ -251,6 +254,23 @@ async def test_check_changes_nothing(run: Run, storage: StorageApi, db: Any) -> 
     assert f"images: changed; {difference}" in said
     images = await bucket(storage, "images")
     assert (images["public"], images["file_size_limit"]) == (False, 1000)
+
+
+async def test_buckets_with_the_login_of_a_poller(
+    run: Run, environment: dict[str, str], db: Any
+) -> None:
+    """It may check and make buckets, but not say where public URLs lead to."""
+    login = environment["DATABASE_URL"]
+
+    code, said, (line,) = await run("buckets", DATABASE_URL=login)
+
+    assert (code, len(said)) == (1, 4), line
+    assert line == (
+        "pgmedia: the buckets are right, but this login may not set the project URL, from which"
+        " public URLs are built: run pgmedia buckets as a role that is in media_admin"
+    )
+    assert await db.fetchval("select project_url from media_settings") is None
+    assert (await run("buckets", "--check", DATABASE_URL=login))[0] == 0
 
 
 async def test_two_at_once(run: Run, storage: StorageApi) -> None:

@@ -63,6 +63,18 @@ class Demo:
                     found.append((entry / "cmdline").read_text().replace("\0", " "))
         return found
 
+    def environment_of(self, words: str) -> dict[str, str]:
+        """The environment of the process of this demo that has these words in its command line."""
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                environ = (entry / "environ").read_bytes() if entry.name.isdecimal() else b""
+                if self.mark in environ and words in (entry / "cmdline").read_text().replace(
+                    "\0", " "
+                ):
+                    pairs = (one.partition("=") for one in environ.decode().split("\0"))
+                    return {name: value for name, _, value in pairs}
+        return {}
+
     @property
     def mark(self) -> bytes:
         return f"PGMEDIA_TEST_DEMO={self.folder}\0".encode()
@@ -163,6 +175,21 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     output = demo.output.read_text()
     assert "Traceback" not in output
     assert str(demo.files) in output
+
+
+async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:
+    demo = await start("--messages", "2000")
+    await eventually(lambda: any(demo.files.rglob("*.jpg")))
+
+    login: Any = await asyncpg.connect(demo.environment_of("poller poll")["DATABASE_URL"])
+
+    roles = await login.fetch(
+        "select roleid::regrole::text from pg_auth_members where member = current_user::regrole"
+    )
+    assert [row[0] for row in roles] == ["media_poller"]
+    assert await login.fetchval("select current_setting('is_superuser')") == "off"
+    login.terminate()
+    assert await demo.interrupt() == 130
 
 
 async def test_it_ends_by_itself_without_a_terminal(start: Start) -> None:

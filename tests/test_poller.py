@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from poller.sandbox.postgres import free_port
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
@@ -34,6 +35,28 @@ async def test_an_attachment_is_stored(
     )
     assert await events(db, media) == ["queued", "claimed", "stored"]
     assert await db.fetchval("select count(*) from media_processing_queue") == 0
+
+
+async def test_the_poller_of_these_tests_works_as_media_poller_alone(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+    await start_poller()
+    await eventually(lambda: db.fetchval("select bool_or(processed) from media"))
+
+    logins = await db.fetch(
+        "select distinct usesysid as oid from pg_stat_activity"
+        " where datname = current_database() and application_name like 'pgmedia %'"
+    )
+    (login,) = await db.fetch("select * from pg_roles where oid = any ($1)", [o for (o,) in logins])
+    roles = await db.fetch(
+        "select roleid::regrole::text from pg_auth_members where member = $1", login["oid"]
+    )
+
+    assert [row[0] for row in roles] == ["media_poller"]
+    assert not login["rolsuper"]
+    assert not login["rolbypassrls"]
+    assert len(logins) == 1
 
 
 async def test_every_format_is_stored(
@@ -154,6 +177,25 @@ async def test_the_poller_is_woken_by_notify(
     media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
 
     await eventually(lambda: db.fetchval("select processed from media where id = $1", media), 10)
+
+
+async def test_a_storage_that_is_not_there_loses_nothing(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    for number in range(20):
+        content = variant(SAMPLES[0], number)
+        await queue_media(db, whatsapp.add_media(content, "image/jpeg"), phone_number_id="1")
+
+    poller = await start_poller("--drain", SUPABASE_URL=f"http://127.0.0.1:{free_port()}")
+
+    assert await poller.ended() == 0  # nothing is due while storage is paused
+    assert "paused, storage_absent: " in poller.log.read_text()
+    assert await db.fetchval("select reason from media_pauses") == "storage_absent"
+    assert await db.fetchval("select sum(attempts) from media_processing_queue") == 0
+    await db.execute("select resume_media_source('storage')")
+    await db.execute("update media_processing_queue set due_at = now()")
+    assert await (await start_poller("--drain")).ended() == 0
+    assert await db.fetchval("select count(*) from media where processed") == 20
 
 
 async def test_what_fails_for_good_says_why(

@@ -1,6 +1,6 @@
 """The Supabase Storage of the sandbox, used through the client of Supabase."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 
 import httpx
@@ -10,8 +10,9 @@ from storage3.exceptions import StorageApiError
 from storage3.types import CreateOrUpdateBucketOptions, FileOptions
 from supabase import AsyncClientOptions, acreate_client
 
+from poller.sandbox.faults import Fault
 from poller.sandbox.storage import StorageApi
-from poller.sandbox.storage_errors import bad_gateway, read_only
+from poller.sandbox.storage_errors import bad_gateway, dropped, read_only
 
 
 @pytest.fixture
@@ -139,3 +140,115 @@ async def test_errors(storage: AsyncStorageClient, api: StorageApi):
 
     assert (written.value.status, written.value.code) == ("503", "DatabaseReadOnly")
     assert (unparsed.value.status, unparsed.value.code) == (502, "InternalError")
+
+
+async def refused(awaitable: Awaitable[object]) -> tuple[object, object]:
+    """The status and the code with which Storage refuses, as the client has them."""
+    with pytest.raises(StorageApiError) as error:
+        await awaitable
+    return error.value.status, error.value.code
+
+
+async def test_limits_are_inclusive(storage: AsyncStorageClient):
+    await storage.update_bucket("media", {"file_size_limit": 10})
+    media = storage.from_("media")
+
+    await media.upload("a", b"x" * 10)
+
+    assert await refused(media.upload("b", b"x" * 11)) == ("413", "Payload too large")
+    assert not await media.exists("b")
+
+
+async def test_types_of_forms_are_compared_without_parameters(storage: AsyncStorageClient):
+    await storage.update_bucket("media", {"allowed_mime_types": ["audio/ogg"]})
+    media = storage.from_("media")
+
+    await media.upload("a", b"a", {"content-type": "audio/ogg; codecs=opus"})
+
+    assert await refused(media.upload("b", b"b", {"content-type": "video/mp4"})) == (
+        "415", "invalid_mime_type",
+    )  # fmt: skip
+
+
+async def test_names(storage: AsyncStorageClient):
+    media = storage.from_("media")
+    await media.upload("2025/01/a b&c=d+(e)'!;f.png", b"a")
+
+    assert [one["name"] for one in await media.list("2025/01")] == ["a b&c=d+(e)'!;f.png"]
+    assert await refused(media.upload("für.png", b"a")) == ("400", "InvalidKey")
+    assert await refused(storage.from_("none").upload("a", b"a")) == ("404", "Bucket not found")
+
+
+async def test_what_each_key_may(
+    storage: AsyncStorageClient, api: StorageApi, http: httpx.AsyncClient
+):
+    await storage.from_("media").upload("a", b"a")
+
+    async def with_key(key: str) -> AsyncStorageClient:
+        return (await acreate_client(api.url, key, AsyncClientOptions(httpx_client=http))).storage
+
+    anon = await with_key(api.anon_key)
+    expired = await with_key(api.make_key("service_role", expires_in=-1))
+    foreign = await with_key(api.make_key("service_role", secret="x" * 32))
+    denied = ("403", "Unauthorized")
+
+    assert await refused(anon.from_("media").upload("b", b"b")) == denied
+    assert await refused(anon.create_bucket("new")) == denied
+    assert await anon.from_("media").remove(["a"]) == []
+    assert await anon.list_buckets() == []
+    assert await refused(anon.from_("media").download("a")) == ("404", "not_found")
+    for refusing in (expired, foreign):
+        assert await refused(refusing.from_("media").upload("b", b"b")) == denied
+        assert await refused(refusing.list_buckets()) == denied
+    assert await storage.from_("media").download("a") == b"a"
+
+
+async def test_a_signed_url_is_bound_to_its_path_and_time(
+    storage: AsyncStorageClient, api: StorageApi, http: httpx.AsyncClient
+):
+    media = storage.from_("media")
+    for name in ("a", "b"):
+        await media.upload(name, name.encode())
+    signed = (await media.create_signed_url("a", 60))["signedURL"] or ""
+    expired = f"{api.url}/storage/v1{api.sign_path('media', 'a', -1)}"
+
+    answers = [
+        await http.get(url)
+        for url in (signed, signed.replace("/media/a?", "/media/b?"), signed[:-3], expired)
+    ]
+
+    codes = [answer.json()["code"] if answer.is_error else answer.text for answer in answers]
+    assert codes == ["a", "InvalidSignature", "InvalidJWT", "InvalidJWT"]
+
+
+async def test_a_listing_in_pages(storage: AsyncStorageClient):
+    media = storage.from_("media")
+    for number in range(5):
+        await media.upload(f"2025/{number}.png", b"a")
+
+    pages = [await media.list("2025", {"limit": 2, "offset": offset}) for offset in (0, 2, 4, 6)]
+    found = await media.list("2025", {"search": "3"})
+
+    names = [[one["name"] for one in page] for page in pages]
+    assert names == [["0.png", "1.png"], ["2.png", "3.png"], ["4.png"], []]
+    assert [one["name"] for one in found] == ["3.png"]
+
+
+async def test_how_many_names_are_removed_at_once(storage: AsyncStorageClient):
+    media = storage.from_("media")
+
+    assert await media.remove([str(number) for number in range(1000)]) == []
+    for wrong in ([], [str(number) for number in range(1001)]):
+        assert (await refused(media.remove(wrong)))[0] == "400"
+
+
+async def test_a_connection_that_breaks(storage: AsyncStorageClient, api: StorageApi):
+    api.faults.once("upload", dropped())
+    with pytest.raises(httpx.TransportError):
+        await storage.from_("media").upload("a", b"a")
+    assert not await storage.from_("media").exists("a")
+
+    api.faults.once("upload", Fault.disconnect())
+    with pytest.raises(httpx.TransportError):
+        await storage.from_("media").upload("a", b"a")
+    assert await storage.from_("media").exists("a")  # only the answer was lost

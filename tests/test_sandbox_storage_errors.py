@@ -174,7 +174,9 @@ async def test_a_private_object_without_a_good_key(
     assert refusal(await client.get("object/closed/a.txt", headers=headers)) == NO_BUCKET
 
 
-@pytest.mark.parametrize("name", ["a~b", "a%23b", "a%5Bb%5D", "a%25b", "a%5Cb", "f%C3%BCr"])
+@pytest.mark.parametrize(
+    "name", ["a~b", "a%23b", "a%5Bb%5D", "a%25b", "a%5Cb", "f%C3%BCr", "a%0Ab"]
+)
 async def test_a_bad_character_in_a_name(client: httpx.AsyncClient, name: str):
     answer = await client.post(f"object/open/{name}", content=b"a")
     statuscode, error, message, code = refusal(answer)

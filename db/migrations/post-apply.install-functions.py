@@ -87,7 +87,8 @@ def install(connection: Any, path: Path, recorded: set[str]) -> str:
 
     Another function of the name may be there: an earlier one of ours, or a bot's own overload. So
     what the file says about the function after its body is said about this signature. A bot's own
-    function of the same signature is not replaced: that is an error.
+    function of the same signature is not replaced: that is an error. A grant to a role of ours that
+    the file no longer has does not outlive the upgrade.
     """
     cursor = connection.cursor()
     earlier = {one for one in recorded if one.startswith(f"public.{path.stem}(")}
@@ -104,6 +105,9 @@ def install(connection: Any, path: Path, recorded: set[str]) -> str:
         cursor.execute(body + end)
     after = set(cursor.execute(LIST_FUNCTIONS, [path.stem]).fetchall())
     ((_, _, signature),) = after - before
+    cursor.execute(
+        f"revoke all on function {signature} from media_client, media_poller, media_admin"
+    )
     cursor.execute(remarks.replace(f"function public.{path.stem} ", f"function {signature} "))
     return signature
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
+import asyncpg
 import typer
 
 from poller import __version__
 from poller.cli.app import FAILED, app, connected, say
 from poller.config import Settings
+from poller.db import Database
 
 
 @app.command()
@@ -35,7 +37,10 @@ def buckets(
         bool, typer.Option("--check", help="Change nothing; exit 1 on a difference.")
     ] = False,
 ) -> None:
-    """Create or update the buckets in Supabase Storage to the policy in the database; verify."""
+    """Create or update the buckets in Supabase Storage to the policy in the database; verify.
+
+    Needs the role media_admin; with --check, media_poller is enough.
+    """
     from poller.buckets import sync_buckets
 
     settings = Settings.from_env("supabase_url", "supabase_service_key")
@@ -43,12 +48,26 @@ def buckets(
     async def run() -> bool:
         async with connected(settings) as database:
             changes = await sync_buckets(settings, await database.bucket_policy(), check=check)
+            for change in changes:
+                action = "differs" if check and change.action != "right" else change.action
+                differences = "".join(f"; {one}" for one in change.differences)
+                say(f"{change.bucket_name}: {action}{differences}")
             if not check:
-                await database.set_project_url(str(settings.supabase_url))
-        for change in changes:
-            action = "differs" if check and change.action != "right" else change.action
-            say(f"{change.bucket_name}: {action}{''.join(f'; {d}' for d in change.differences)}")
+                await _set_project_url(database, settings)
         return all(change.action == "right" for change in changes)
 
     if not asyncio.run(run()) and check:
         raise typer.Exit(FAILED)
+
+
+async def _set_project_url(database: Database, settings: Settings) -> None:
+    """Tell the database where storage is, which has just been seen to be the right place."""
+    try:
+        await database.set_project_url(str(settings.supabase_url))
+    except asyncpg.InsufficientPrivilegeError:
+        typer.echo(
+            "pgmedia: the buckets are right, but this login may not set the project URL, from which"
+            " public URLs are built: run pgmedia buckets as a role that is in media_admin",
+            err=True,
+        )
+        raise typer.Exit(FAILED) from None

@@ -108,7 +108,7 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
     finished = False
     try:
         async with open_world(files, configured) as world:
-            await _run_to_end(world, "buckets")
+            await _run_to_end(world, "buckets", DATABASE_URL=world.dsn)  # an operator's work
             connection: Any = await asyncpg.connect(world.dsn)
             media = await _work(world, connection, console, messages)
             await print_report(console, connection, media)
@@ -223,16 +223,16 @@ async def queue_message(connection: Any, sent: Sent) -> UUID:
         )  # fmt: skip
 
 
-async def _start(world: World, *command: str) -> asyncio.subprocess.Process:
+async def _start(world: World, *command: str, **changes: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "poller", *command,
-        env=world.environment, start_new_session=True,
+        env=world.environment | changes, start_new_session=True,
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
 
-async def _run_to_end(world: World, *command: str) -> None:
-    process = await _start(world, *command)
+async def _run_to_end(world: World, *command: str, **changes: str) -> None:
+    process = await _start(world, *command, **changes)
     try:
         await process.wait()
     finally:

@@ -56,7 +56,7 @@ class StorageRoutes:
 
     def table(self) -> list[tuple[str, str, str, Handler]]:
         """The name, the method, the path below /storage/v1 and the handler of each route."""
-        item = "{bucket}/{name:.+}"
+        item = r"{bucket}/{name:[\s\S]+}"  # a newline is a bad character, not the end
         return [
             ("bucket", "POST", "bucket", self._create_bucket),
             ("bucket", "GET", "bucket", self._list_buckets),

@@ -1,4 +1,4 @@
-"""What the catalog says: functions and their files, rights by role, indexes the claims rely on."""
+"""What the catalog says: functions and their files, indexes the claims rely on."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
-from pydantic import SecretStr
 
-from poller.migrate import migrate, schema_folder
-from tests.conftest import Connect
+from poller.migrate import schema_folder
+from tests.access import ROLES, functions
 
 COMMENT = re.compile(r"^comment on function public\.(\w+(?:\([\w, ]+\))?) is\b", re.MULTILINE)
 
@@ -25,9 +23,6 @@ def named_in(path: Path) -> str:
 
 
 FILES = {named_in(path): path for path in sorted((schema_folder() / "functions").rglob("*.sql"))}
-ROLES = ("media_client", "media_poller", "media_admin")
-API_ROLES = ("anon", "authenticated", "service_role")
-DENIED = "42501"
 
 
 def text(name: str) -> str:
@@ -40,31 +35,6 @@ def granted_to(name: str) -> set[str]:
     grants = re.findall(pattern, text(name), re.M)
     assert {function for function, _ in grants} <= {name}
     return {role for _, roles in grants for role in roles.split(", ")}
-
-
-async def functions(db: Any) -> dict[str, Any]:
-    """Every function of the schema, by name, or where the name is overloaded by signature."""
-    rows = await db.fetch(
-        "select p.prosecdef, p.proname || case when count(*) over (partition by p.proname) > 1"
-        "     then format('(%s)', oidvectortypes(p.proargtypes)) else '' end as name,"
-        " p.proconfig, p.proacl,"
-        " obj_description(p.oid, 'pg_proc') as comment,"
-        " format('select %s(%s)', p.oid::regproc, (select string_agg(format('%s::%s',"
-        "     case when p.proisstrict then quote_literal(0) else 'null' end, t::regtype),"
-        "     ', ' order by o)"
-        "     from unnest(p.proargtypes) with ordinality a (t, o))) as call"
-        " from pg_proc p where p.pronamespace = 'public'::regnamespace order by p.proname"
-    )
-    return {row["name"]: row for row in rows}
-
-
-async def relations(db: Any, kind: str) -> list[str]:
-    rows = await db.fetch(
-        "select relname from pg_class where relnamespace = 'public'::regnamespace"
-        ' and relkind = $1::"char" order by relname',
-        kind.encode(),
-    )
-    return [row[0] for row in rows]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -80,7 +50,10 @@ def test_the_file_of_a_function(name: str) -> None:
         assert re.fullmatch(r"security definer -- .{10,}", line)
     if granted_to(name):
         assert "\nsecurity definer" in content
-        assert granted_to(name) <= set(ROLES)
+    given = {
+        role for role, allowed in ROLES.items() if role.startswith("media_") and name in allowed
+    }
+    assert granted_to(name) == given
 
 
 async def test_every_function_has_a_file_and_every_file_its_function(db: Any) -> None:
@@ -88,7 +61,8 @@ async def test_every_function_has_a_file_and_every_file_its_function(db: Any) ->
 
 
 async def test_every_function_is_commented_pinned_and_closed(db: Any) -> None:
-    for name, row in (await functions(db)).items():
+    for name, function in (await functions(db)).items():
+        row = function.row
         assert row["comment"], name
         assert 'search_path=""' in row["proconfig"], name
         open_to = await db.fetchval(
@@ -117,129 +91,6 @@ async def test_every_table_of_ours_has_a_comment(db: Any) -> None:
     )
 
     assert {row[0] for row in rows if "yoyo" not in row[0]} == set()
-
-
-async def denied(connection: Any, statement: str) -> bool:
-    """Is the statement refused for want of a right? Whatever it does is taken back."""
-    transaction = connection.transaction()
-    await transaction.start()
-    try:
-        await connection.execute(statement)
-    except asyncpg.PostgresError as error:
-        return error.sqlstate == DENIED
-    else:
-        return False
-    finally:
-        await transaction.rollback()
-
-
-async def callable_by(connection: Any, all_functions: dict[str, Any]) -> set[str]:
-    """The functions that do not refuse a call with nulls, themselves or anything they call."""
-    return {
-        name for name, row in all_functions.items() if not await denied(connection, row["call"])
-    }
-
-
-@pytest.mark.parametrize("role", ROLES)
-async def test_a_role_calls_what_its_files_grant_and_nothing_else(
-    connect: Connect, db: Any, role: str
-) -> None:
-    everything = await functions(db)
-    expected = {name for name in FILES if role in granted_to(name)}
-    assert expected
-
-    assert await callable_by(await connect(role), everything) == expected
-
-
-@pytest.mark.parametrize("role", ROLES)
-async def test_only_operators_read_tables_and_nobody_writes_them(
-    connect: Connect, db: Any, role: str
-) -> None:
-    acting = await connect(role)
-    for table in await relations(db, "r"):
-        readable = role == "media_admin" and "yoyo" not in table and table != "media_secrets"
-        assert await denied(acting, f"select * from {table}") != readable, table
-        column = await db.fetchval(
-            "select attname from pg_attribute where attrelid = $1::regclass and attnum = 1", table
-        )
-        for statement in (
-            f"insert into {table} default values",
-            f"update {table} set {column} = default where false",
-            f"delete from {table} where false",
-            f"truncate {table} cascade",
-            f"create trigger x after delete on {table} execute function refuse_audit_change()",
-        ):
-            assert await denied(acting, statement), statement
-    for sequence in await relations(db, "S"):
-        assert await denied(acting, f"select nextval('{sequence}')")
-    assert await denied(acting, "create table mine (id integer)")
-
-
-async def test_operators_see_the_rows(connect: Connect, db: Any) -> None:
-    await db.execute("insert into messages (whatsapp_message_id) values ('wamid.1')")
-
-    operator = await connect("media_admin")
-
-    assert await operator.fetchval("select count(*) from messages") == 1
-    assert await operator.fetchval("select count(*) from media_formats") == 23
-
-
-SUPABASE_ROLES = """
-do $$
-declare
-    v_role text;
-begin
-    foreach v_role in array array['anon', 'authenticated', 'service_role'] loop
-        begin
-            execute format('create role %I nologin', v_role);
-        exception when duplicate_object or unique_violation then
-            null;
-        end;
-    end loop;
-end $$;
-grant usage on schema public to anon, authenticated, service_role;
-alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
-alter default privileges in schema public
-    grant all on functions to anon, authenticated, service_role;
-alter default privileges in schema public
-    grant all on sequences to anon, authenticated, service_role;
-"""
-
-
-@pytest.fixture
-async def supabase(empty_database: str) -> Any:
-    """A database with the API roles and default privileges of Supabase, and then pgmedia."""
-    connection: Any = await asyncpg.connect(empty_database)
-    await connection.execute(SUPABASE_ROLES)
-    migrated = migrate(SecretStr(empty_database))
-    assert migrated.differences == []
-    yield connection
-    connection.terminate()
-
-
-@pytest.mark.parametrize("again", [False, True])
-async def test_the_api_roles_of_supabase_are_kept_out(
-    supabase: Any, empty_database: str, again: bool
-) -> None:
-    if again:
-        migrate(SecretStr(empty_database))
-    everything = await functions(supabase)
-    tables, sequences = await relations(supabase, "r"), await relations(supabase, "S")
-    operators = {name for name in FILES if "media_admin" in granted_to(name)}
-
-    for role in API_ROLES:
-        await supabase.execute(f"set role {role}")
-        expected = operators if role == "service_role" else set[str]()
-        assert await callable_by(supabase, everything) == expected, role
-        for table in tables:
-            assert await denied(supabase, f"select * from {table}"), (role, table)
-            assert await denied(supabase, f"delete from {table} where false"), (role, table)
-            assert await denied(supabase, f"truncate {table} cascade"), (role, table)
-        for sequence in sequences:
-            for call in (f"nextval('{sequence}')", f"setval('{sequence}', 1)"):
-                assert await denied(supabase, f"select {call}"), (role, call)
-            assert await denied(supabase, f"select * from {sequence}"), (role, sequence)
-        await supabase.execute("reset role")
 
 
 PICKS = {

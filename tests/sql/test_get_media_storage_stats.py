@@ -344,23 +344,6 @@ async def test_deletions_are_overdue_after_a_lease(db: Any) -> None:
     assert (found["deletions"], found["deletions_overdue"]) == (1, 1)
 
 
-async def test_today_and_no_other_day(db: Any) -> None:
-    await store(db, sha256(b"x"))
-    await fold(db)
-    await db.execute("update media_analytics set date = date - 1, processing_ms = 500")
-    await store(db, sha256(b"y"))
-    await db.execute("update media_analytics_deltas set processing_ms = 1500")
-    await store(db, sha256(b"z"))
-    await db.execute("update media_analytics_deltas set processing_ms = 1500")
-
-    found = await stats(db)
-
-    assert found["files"] == 3
-    assert found["today"] == {
-        "files": 2, "bytes": 2000, "failed_files": 0, "mean_processing_ms": 1500,
-    }  # fmt: skip
-
-
 async def test_the_pollers_alive(db: Any) -> None:
     await db.execute("select heartbeat_media_poller('one', '1.0', 'listen', 3)")
     await db.execute("select heartbeat_media_poller('two', '1.1', 'poll', 0)")

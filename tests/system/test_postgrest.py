@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +14,12 @@ import pytest
 from pydantic import SecretStr
 
 from poller.migrate import migrate
-from poller.sandbox.postgres import free_port
 from tests.conftest import Connect
-from tests.helpers import as_user, eventually
+from tests.helpers import as_user
+from tests.system.postgrest import serving
 from tests.webhook.conftest import Meta
 from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN, message, received, signature
 
-REPOSITORY = Path(__file__).parents[2]
-PROGRAM = REPOSITORY / ".cache" / "postgrest" / "postgrest"
 USER, PASSWORD = "pgmedia_test_authenticator", "pgmedia-test-password"
 
 CREATE_ROLES = f"""
@@ -43,15 +39,6 @@ grant anon to {USER};
 """
 
 
-@pytest.fixture(scope="session")
-def program() -> Path:
-    """PostgREST, fetched once."""
-    subprocess.run(
-        [REPOSITORY / "tests" / "fetch_postgrest.sh", PROGRAM.parent], check=True, timeout=100
-    )
-    return PROGRAM
-
-
 @pytest.fixture
 async def admin(db: Any, connect: Connect) -> Any:
     """An operator, in a database that has the role anon."""
@@ -61,28 +48,13 @@ async def admin(db: Any, connect: Connect) -> Any:
 
 @pytest.fixture
 async def meta(
-    program: Path, admin: Any, database: str, http: httpx.AsyncClient, tmp_path: Path
+    admin: Any, database: str, http: httpx.AsyncClient, tmp_path: Path
 ) -> AsyncIterator[Meta]:
     """Meta at a PostgREST that serves the test's database."""
     del admin
-    port = free_port()
-    log = tmp_path / "postgrest.log"
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PGRST_DB_URI": as_user(database, USER, PASSWORD),
-        "PGRST_DB_SCHEMAS": "public",
-        "PGRST_DB_ANON_ROLE": "anon",
-        "PGRST_SERVER_HOST": "127.0.0.1",
-        "PGRST_SERVER_PORT": str(port),
-    }
-    with log.open("wb") as stream:
-        process = await asyncio.create_subprocess_exec(
-            program, env=environment, stdout=stream, stderr=stream
-        )
-    await eventually(lambda: "Schema cache loaded" in log.read_text())
-    yield Meta(http, f"http://127.0.0.1:{port}/rpc/whatsapp_webhook")
-    process.kill()
-    await process.wait()
+    dsn = as_user(database, USER, PASSWORD)
+    async with serving(dsn, tmp_path / "postgrest.log") as url:
+        yield Meta(http, f"{url}/rpc/whatsapp_webhook")
 
 
 async def open_door(admin: Any) -> None:

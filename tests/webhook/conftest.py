@@ -17,19 +17,12 @@ import httpx
 import pytest
 
 from tests.conftest import PollerProcess
-from tests.helpers import as_user, eventually
+from tests.helpers import as_user, create_login, eventually
 from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN, signature
 
 CLIENT_USER, CLIENT_PASSWORD = "pgmedia_test_client", "pgmedia-test-password"
 
-CREATE_CLIENT_USER = f"""
-do $$
-begin
-    create role {CLIENT_USER} login password '{CLIENT_PASSWORD}' in role media_client;
-exception when duplicate_object or unique_violation then
-    null;
-end $$
-"""
+CREATE_CLIENT_USER = create_login(CLIENT_USER, CLIENT_PASSWORD, "media_client")
 
 
 @dataclass(frozen=True, slots=True)

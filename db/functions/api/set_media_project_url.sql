@@ -1,10 +1,12 @@
 -- Where storage is reached: public URLs are built from it, and follow when it changes.
+--
+-- For operators alone: whoever may call it decides where every public URL leads, so no poller may.
 
 create or replace function public.set_media_project_url(p_project_url text)
 returns void
 language plpgsql
 volatile
-security definer -- the poller has no rights on the tables
+security definer -- operators have no rights on the tables
 set search_path = ''
 as $$
 begin
@@ -22,4 +24,4 @@ $$;
 
 comment on function public.set_media_project_url is
     'Set the Supabase project URL and rebuild every public_url from it when it has changed.';
-grant execute on function public.set_media_project_url to media_poller, media_admin;
+grant execute on function public.set_media_project_url to media_admin;

@@ -1,0 +1,43 @@
+"""Short words for what the tests of Storage say often."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from poller.pipeline import Pipeline
+from poller.sandbox.samples import SAMPLES
+from poller.sandbox.storage import StorageApi
+from tests.helpers import make_due
+
+JPEG = SAMPLES[0].read()
+
+
+async def attempt(pipeline: Pipeline) -> str:
+    (job,) = await pipeline.database.claim(1)
+    return await pipeline.process(job)
+
+
+async def fault_is_over(db: Any, storage: StorageApi) -> None:
+    storage.faults.clear()
+    await db.execute("select resume_media_source('storage')")
+    await make_due(db)
+
+
+async def stored_once(db: Any, media: Any, files: Path, content: bytes) -> None:
+    assert await db.fetchval("select processed from media where id = $1", media)
+    (file,) = (files / "images").rglob("*.jpg")
+    assert file.read_bytes() == content
+
+
+async def change_bucket(storage: StorageApi, name: str, setting: dict[str, object]) -> None:
+    """Set a bucket otherwise than pgmedia does."""
+    async with httpx.AsyncClient() as client:
+        changed = await client.put(
+            f"{storage.url}/storage/v1/bucket/{name}",
+            json=setting,
+            headers={"Authorization": f"Bearer {storage.service_key}"},
+        )
+    assert changed.is_success
