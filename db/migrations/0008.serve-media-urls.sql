@@ -1,3 +1,4 @@
+-- squawk-ignore-file constraint-missing-not-valid
 -- How stored files are served: shown by a browser or as a download, and how long a signed URL lives.
 -- depends: 0006.create-webhook-tables
 

@@ -124,7 +124,7 @@ async def test_the_download_of_a_public_image(db: Any) -> None:
     answer = await policy(db, media, None, True)
 
     assert answer["attachment_name"] == "für & wider_.jpeg"
-    url = urlsplit(answer["public_url"])
+    url = urlsplit(str(answer["public_url"]))
     assert parse_qs(url.query) == {"download": ["für & wider_.jpeg"]}
     assert answer["public_url"].isascii()
 
