@@ -174,6 +174,9 @@ class Database:
     async def set_project_url(self, project_url: str) -> None:
         await self._value("select public.set_media_project_url($1)", project_url)
 
+    async def project_url(self) -> str | None:
+        return await self._value("select public.get_media_project_url()")
+
     async def url_policy(
         self, media_id: UUID, expires_in: timedelta | None, download: bool
     ) -> UrlPolicy:

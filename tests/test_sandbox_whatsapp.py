@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from poller.sandbox.faults import Fault, Faults
-from poller.sandbox.whatsapp import WhatsAppApi, graph_error, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import graph_error, rate_limited
 
 PHOTO = bytes(range(256)) * 1000
 MEGABYTE = 1_000_000

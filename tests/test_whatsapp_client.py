@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from poller.http import LONGEST_RETRY_AFTER, ProviderError, open_client
 from poller.records import Failure
 from poller.sandbox.faults import Fault
-from poller.sandbox.whatsapp import WhatsAppApi, bad_token, graph_error, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import bad_token, graph_error, rate_limited
 from poller.whatsapp import Source, WhatsApp
 
 TIMEOUT = 5.0

@@ -11,7 +11,7 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import files, prepare, serve
+from poller.cli import checks, files, prepare, serve
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY

@@ -58,4 +58,4 @@ $$;
 
 comment on function public.get_media_storage_stats is
     'Files, bytes, unique and deduplicated files, bytes saved, failed and deleted files since the start, in all and by media type; queue depth by status, age of the oldest due job in seconds, files to remove, pauses, pollers alive.';
-grant execute on function public.get_media_storage_stats to media_client, media_admin;
+grant execute on function public.get_media_storage_stats to media_client, media_poller, media_admin;
