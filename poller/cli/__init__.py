@@ -17,12 +17,8 @@ from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-__all__ = [
-    "files",
-    "main",
-    "prepare",
-    "serve",
-]  # importing a module adds its commands to the application
+# Importing a module adds its commands to the application.
+__all__ = ["checks", "files", "main", "prepare", "serve"]
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def doctor(
         made.append(finding)
         if not as_json:
             say(f"{finding.state:8} {finding.check}: {finding.text}")
+            sys.stdout.flush()
 
     async def run() -> None:
         task = asyncio.current_task()
