@@ -12,24 +12,33 @@ comment on column public.media_formats.served_inline is
     'A browser may show it from its URL. Everything else is served as an attachment, which it only saves.';
 comment on column public.media_formats.other_extensions is
     'Further extensions that the name of a download may keep; any other name gets media_formats.extension.';
+-- Formats that somebody added stay attachments until told otherwise.
 update public.media_formats f
-set served_inline = f.media_type in ('image', 'audio', 'video'),
-    other_extensions = coalesce(x.extensions, '{}')
-from public.media_formats g
-left join (
+set served_inline = true, other_extensions = x.extensions
+from (
     values
         ('image/jpeg', '{jpeg,jpe,jfif}'::text[]),
+        ('image/png', '{}'),
+        ('image/gif', '{}'),
+        ('image/webp', '{}'),
         ('image/bmp', '{dib}'),
         ('image/tiff', '{tif}'),
+        ('audio/mpeg', '{}'),
         ('audio/ogg', '{oga,opus}'),
         ('audio/wav', '{wave}'),
+        ('audio/aac', '{}'),
+        ('audio/amr', '{}'),
         ('audio/mp4', '{mp4}'),
         ('video/mp4', '{m4v}'),
+        ('video/webm', '{}'),
         ('video/quicktime', '{qt}'),
         ('video/3gpp', '{3gpp}'),
-        ('text/plain', '{text,log,md,csv}')
-) x (mime_type, extensions) on x.mime_type = g.mime_type
-where g.mime_type = f.mime_type;
+        ('video/x-msvideo', '{}')
+) x (mime_type, extensions)
+where f.mime_type = x.mime_type;
+update public.media_formats f
+set other_extensions = '{text,log,md,csv}'
+where f.mime_type = 'text/plain';
 
 alter table public.media_settings
     add column url_expires interval not null default '1 hour' check (url_expires >= '1 second'),

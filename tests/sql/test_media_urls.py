@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from poller.migrate import schema_folder
 from tests.helpers import (
     add_message,
     claim,
@@ -101,6 +102,21 @@ async def test_only_what_a_browser_shows_safely_is_served_inline(db: Any) -> Non
         " values ('image/svg+xml', 'image', 'svg', '{image}') returning served_inline"
     )
     assert added is False
+
+
+async def test_formats_that_were_added_before_are_attachments(db: Any) -> None:
+    migration = schema_folder() / "migrations" / "0008.serve-media-urls.sql"
+    await db.execute(migration.with_suffix(".rollback.sql").read_text())
+    await db.execute(
+        "insert into media_formats (mime_type, media_type, extension, arrives_as)"
+        " values ('image/svg+xml', 'image', 'svg', '{image}')"
+    )
+
+    await db.execute(migration.read_text())
+
+    inline = await db.fetch("select mime_type from media_formats where served_inline")
+    assert len(inline) == 17
+    assert "image/svg+xml" not in {row[0] for row in inline}
 
 
 async def test_a_public_image_has_a_plain_url(db: Any) -> None:
