@@ -486,13 +486,14 @@ async def test_a_doctor_that_is_stopped_leaves_no_file(
     )  # fmt: skip
     await asyncio.wait_for(fault.reached.wait(), 30)
     assert len(left_behind(files)) == 1
+    assert process.stdout
+    await asyncio.wait_for(process.stdout.readuntil(b"ok       bucket audio: "), 30)  # meanwhile
 
     process.send_signal(stop)
 
     output, _ = await asyncio.wait_for(process.communicate(), 30)
     assert process.returncode == 128 + stop
     assert b"Traceback" not in output
-    assert b"ok       storage key: " in output
     assert left_behind(files) == []
 
 
