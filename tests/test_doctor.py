@@ -16,6 +16,7 @@ import pytest
 
 from poller.doctor import Finding, Findings, examine
 from poller.doctor.clock import compare_clocks
+from poller.doctor.database import DATABASE_CHECKS
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import free_port
 from poller.sandbox.storage import StorageApi
@@ -136,14 +137,16 @@ async def test_no_settings_at_all(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     states = [line.split()[0] for line in done.stdout.splitlines()]
-    assert states == ["wrong"] * 4 + ["skipped"] * 5
+    assert states == ["wrong"] * 4 + ["skipped"] * 11
 
 
 async def test_malformed_settings(doctor: Doctor) -> None:
     found = await doctor(DATABASE_URL="mysql://x", SUPABASE_URL="ftp://x", WHATSAPP_TOKEN="a b")
 
     assert wrong(found) == {"settings": "DATABASE_URL: must begin with postgresql://"}
-    assert skipped(found) == {"database", "whatsapp", "storage", "storage key", "buckets"}
+    assert {"database", *DATABASE_CHECKS, "whatsapp", "storage", "storage key", "buckets"} == (
+        skipped(found)
+    )
 
 
 # The database
@@ -156,7 +159,7 @@ async def test_a_database_that_is_away(doctor: Doctor) -> None:
 
     assert wrong(found)["database"].startswith("no connection: ConnectionRefusedError: ")
     assert wrong(found)["database"].endswith("see DATABASE_URL")
-    assert {"schema", "role", "listen", "buckets"} <= skipped(found)
+    assert skipped(found) == {*DATABASE_CHECKS, "buckets"}
     assert (found["whatsapp"].state, found["storage key"].state) == ("ok", "ok")
 
 

@@ -31,7 +31,7 @@ StoreFile = Callable[..., Awaitable[UUID]]
 
 PDF = b"%PDF-1.7 a contract"
 PHOTO = b"a photo"
-NAME = "Vertrag für Zoë & 50 % (2).pdf"
+NAME = "Vertrag für Zoë & 50 % (2) a+b#c;d=e.pdf"
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ Each part goes on as far as it can, whatever is wrong elsewhere.
 from __future__ import annotations
 
 from poller.config import examine_settings
-from poller.doctor.database import check_database
+from poller.doctor.database import DATABASE_CHECKS, check_database
 from poller.doctor.findings import Finding, Findings
 from poller.doctor.storage import check_storage
 from poller.doctor.whatsapp import check_whatsapp
@@ -29,7 +29,8 @@ async def examine(findings: Findings) -> None:
 
     policy = None
     if "database_url" in problems:
-        findings.skipped("database", "DATABASE_URL is missing or malformed")
+        for check in ("database", *DATABASE_CHECKS):
+            findings.skipped(check, "DATABASE_URL is missing or malformed")
     else:
         policy = await check_database(settings, findings)
     await check_whatsapp(settings, findings)

@@ -18,6 +18,8 @@ from poller.listener import has_own_session
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
 
+DATABASE_CHECKS = ("role", "listen", "pg_cron", "schema", "pollers", "public URLs")
+"""Those of a database that can be reached."""
 OLDEST, NEWEST = 15, 18
 MOST_NAMED = 3
 ERRORS = (*DATABASE_AWAY, asyncpg.PostgresError, asyncpg.ClientConfigurationError)
@@ -32,7 +34,7 @@ async def check_database(settings: Settings, findings: Findings) -> list[BucketP
         server = await read_server(dsn)
     except ERRORS as error:
         findings.wrong("database", f"{_said(error)}: see DATABASE_URL")
-        for check in ("schema", "role", "listen"):
+        for check in DATABASE_CHECKS:
             findings.skipped(check, "the database cannot be used")
         return None
     _check_version(server, findings)
