@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated, Any, get_args
 from urllib.parse import parse_qsl
 
 import httpx
@@ -31,9 +31,11 @@ NOT_IN_A_URL = re.compile(r"[^!-~]|[#]|%(?![0-9a-fA-F]{2})")
 class SettingsError(Exception):
     """Settings are missing or malformed. `problems` has one line for each; none shows a secret."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    def __init__(self, problems: list[tuple[str, str]]) -> None:
+        """`problems`: the field and the line of each."""
+        self.problems = [line for _, line in problems]
+        self.by_field = dict(problems)
+        super().__init__("\n".join(self.problems))
 
 
 def _postgres_url(value: SecretStr) -> SecretStr:
@@ -208,8 +210,33 @@ class Settings(BaseSettings):
         try:
             return model(_env_file=".env")  # pyright: ignore
         except ValidationError as error:
-            problems = [_problem(one["loc"], one["type"], one["msg"]) for one in error.errors()]
+            problems = [
+                (str(one["loc"][0]), _problem(one["loc"], one["type"], one["msg"]))
+                for one in error.errors()
+            ]
             raise SettingsError(problems) from None
+
+
+def examine_settings() -> tuple[Settings, dict[str, str]]:
+    """The settings as far as they can be read, and what is wrong with the others, by field.
+
+    A setting with a problem has its default; database_url, which has none, must not be read then.
+    """
+    try:
+        return Settings.from_env(), {}
+    except SettingsError as error:
+        problems = error.by_field
+    defaults = {name: _default(Settings.model_fields[name]) for name in problems}
+    replaced = {
+        name: (Annotated[Any, AfterValidator(lambda _, default=default: default)], default)
+        for name, default in defaults.items()
+    }
+    model: type[Settings] = create_model("Settings", __base__=Settings, **replaced)  # pyright: ignore[reportCallIssue, reportArgumentType, reportUnknownVariableType]
+    return model(_env_file=".env"), problems  # pyright: ignore
+
+
+def _default(field: FieldInfo) -> object:
+    return None if field.is_required() else field.get_default(call_default_factory=True)
 
 
 def _required(field: FieldInfo) -> object:

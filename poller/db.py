@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -19,11 +20,10 @@ from poller.records import (
     Job,
     SourceVerdict,
     UploadVerdict,
+    UrlPolicy,
 )
 
 LEASE_LOST = "MD001"
-LISTEN_SECONDS = 2.0
-"""How long a notification may take before LISTEN counts as not working."""
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
@@ -182,6 +182,25 @@ class Database:
     async def set_project_url(self, project_url: str) -> None:
         await self._value("select public.set_media_project_url($1)", project_url)
 
+    async def project_url(self) -> str | None:
+        return await self._value("select public.get_media_project_url()")
+
+    async def url_policy(
+        self, media_id: UUID, expires_in: timedelta | None, download: bool
+    ) -> UrlPolicy:
+        """How to hand out a stored file; see the function for its errors."""
+        (row,) = await self._rows(
+            "select * from public.get_media_url_policy($1, $2, $3)", media_id, expires_in, download
+        )
+        return UrlPolicy(**row)
+
+    async def storage_stats(self) -> dict[str, Any]:
+        return json.loads(await self._value("select public.get_media_storage_stats()"))
+
+    async def schema(self) -> set[str]:
+        """What the database holds of pgmedia, a line each."""
+        return {row[0] for row in await self._rows("select public.describe_media_schema()")}
+
     async def claim_deletions(self, limit: int) -> list[Deletion]:
         rows = await self._rows(
             "select * from public.claim_media_deletions($1, $2)", self.poller, limit
@@ -240,64 +259,3 @@ class Database:
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
     return [one.id for one in held], [one.fencing_token for one in held]
-
-
-async def has_own_session(dsn: str) -> bool:
-    """Does a connection keep its session, so that LISTEN works? Behind a transaction pooler not.
-
-    Tried for real: one connection listens, another notifies.
-    """
-    listening, notifying = [
-        await asyncpg.connect(dsn, timeout=10, command_timeout=10, statement_cache_size=0)
-        for _ in range(2)
-    ]
-    heard = asyncio.Event()
-
-    def on_notification(*_: object) -> None:
-        heard.set()
-
-    try:
-        await listening.add_listener("pgmedia_wake", on_notification)
-        await notifying.execute("notify pgmedia_wake")
-        async with asyncio.timeout(LISTEN_SECONDS):
-            await heard.wait()
-    except TimeoutError:
-        return False
-    else:
-        return True
-    finally:
-        listening.terminate()
-        notifying.terminate()
-
-
-class Listener:
-    """A connection of its own that hears the queue."""
-
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self._connection = connection
-
-    @classmethod
-    async def open(cls, dsn: str, poller: str, heard: Callable[[], None]) -> Self:
-        """Connect and LISTEN; `heard()` is called on every notification and when the link ends."""
-        connection = await asyncpg.connect(
-            dsn, timeout=10, command_timeout=10, statement_cache_size=0,
-            server_settings={"application_name": f"pgmedia {poller} listener"},
-        )  # fmt: skip
-
-        def on_event(*_: object) -> None:
-            heard()
-
-        connection.add_termination_listener(on_event)
-        await connection.add_listener("pgmedia_wake", on_event)
-        return cls(connection)
-
-    async def works(self) -> bool:
-        """Is this session still listening?"""
-        return bool(
-            await self._connection.fetchval(
-                "select 'pgmedia_wake' in (select pg_listening_channels())"
-            )
-        )
-
-    def close(self) -> None:
-        self._connection.terminate()

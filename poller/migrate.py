@@ -47,7 +47,7 @@ def migrate(database_url: SecretStr) -> Migrated:
             backend.apply_migrations_only(pending)
             backend.run_post_apply(migrations)
         held = {row[0] for row in backend.execute("select public.describe_media_schema()")}
-        return Migrated(names, _differences(held, folder / "schema.txt"))
+        return Migrated(names, schema_differences(held))
 
 
 def rollback(database_url: SecretStr) -> None:
@@ -104,8 +104,9 @@ OWN_KEYS = (
 )
 
 
-def _differences(held: set[str], expected_file: Path) -> list[str]:
-    """What is missing and what should not be there."""
+def schema_differences(held: set[str]) -> list[str]:
+    """What is missing of this version's schema in what a database holds, and what is too much."""
+    expected_file = schema_folder() / "schema.txt"
     adopted = [line.removeprefix("adopted ") for line in held if line.startswith("adopted ")]
     expected = set(expected_file.read_text(encoding="utf-8").splitlines())
     for table in adopted:

@@ -76,3 +76,18 @@ class BucketPolicy:
     is_public: bool
     file_size_limit: int
     mime_types: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class UrlPolicy:
+    """How a stored file is to be handed out: by its public URL, or signed for expires_seconds.
+
+    attachment_name is None when a browser may show the file.
+    """
+
+    media_id: UUID
+    bucket_name: str
+    storage_path: str
+    public_url: str | None
+    expires_seconds: int | None
+    attachment_name: str | None

@@ -79,6 +79,26 @@ class WhatsApp:
             sha256=_text(body.get("sha256")),
         )
 
+    async def identify(self) -> str:
+        """Who the token stands for: the number WHATSAPP_PHONE_ID, or its owner. One cheap request.
+
+        `GET /{phone number id}` and `GET /me` of the Graph API, which any valid token may ask.
+        """
+        url = self._media_url(self._phone_id or "me")
+        fields = "id,verified_name" if self._phone_id else "id,name"
+        try:
+            async with (
+                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
+                self._get(url, {"fields": fields}) as response,
+            ):
+                body = json_object(await _first_bytes(response, DESCRIPTION_BYTES))
+        except NETWORK_ERRORS as error:
+            raise _network_failure(error) from error
+        if not isinstance(body.get("id"), str):
+            text = "the answer is none of the Graph API: see WHATSAPP_API_URL"
+            raise ProviderError(Failure("whatsapp", text, http_status=200))
+        return plain(body.get("verified_name") or body.get("name") or body["id"])
+
     async def download(self, url: str, max_bytes: int, write: Callable[[bytes], object]) -> None:
         """Write the bytes behind a URL in pieces, cut off one byte past `max_bytes`."""
         file_url = self._file_url(url)
@@ -118,7 +138,7 @@ class WhatsApp:
                 "Accept-Encoding": "identity",
             },
         )
-        return _Answer(self._client, request)
+        return _Answer(self._client, request, self._token)
 
     def _media_url(self, media_id: str) -> httpx.URL:
         """The media id as one segment below the API, whatever it is made of."""
@@ -146,9 +166,10 @@ class WhatsApp:
 class _Answer:
     """A streamed response that is a success, or a ProviderError."""
 
-    def __init__(self, client: httpx.AsyncClient, request: httpx.Request) -> None:
+    def __init__(self, client: httpx.AsyncClient, request: httpx.Request, token: SecretStr) -> None:
         self._client = client
         self._request = request
+        self._token = token
         self._response: httpx.Response | None = None
 
     async def __aenter__(self) -> httpx.Response:
@@ -164,7 +185,7 @@ class _Answer:
             await self._close()
             raise
         await self._close()
-        raise ProviderError(_refusal(self._response, body))
+        raise ProviderError(_refusal(self._response, body, self._token))
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
@@ -183,14 +204,18 @@ async def _first_bytes(response: httpx.Response, limit: int) -> bytes:
     return body[:limit]
 
 
-def _refusal(response: httpx.Response, body: bytes) -> Failure:
-    """A Graph error by its code; anything else by its HTTP status."""
+def _refusal(response: httpx.Response, body: bytes, token: SecretStr) -> Failure:
+    """A Graph error by its code; anything else by its HTTP status.
+
+    Of a malformed token Meta's message quotes the whole: it is taken out.
+    """
     error: Any = json_object(body).get("error")
     code, message = None, f"HTTP {response.status_code}"
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         code = _text(fields.get("code"))
         message = _text(fields.get("message")) or message
+        message = message.replace(token.get_secret_value(), "...")
     return Failure(
         "whatsapp",
         message[:500],

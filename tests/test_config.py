@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from poller.config import Settings, SettingsError, settings_table
+from poller.config import Settings, SettingsError, examine_settings, settings_table
 from tests.helpers import pgmedia
 from tests.write_settings import documented, markdown_table
 
@@ -254,6 +254,29 @@ def test_pollers_have_different_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", URL)
 
     assert Settings.from_env().pgmedia_poller_name != Settings.from_env().pgmedia_poller_name
+
+
+def test_settings_are_read_as_far_as_they_can_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("SUPABASE_URL=ftp://x\nWHATSAPP_TOKEN=of-the-file\n")
+    monkeypatch.setenv("PGMEDIA_CONCURRENCY", "many")
+    monkeypatch.setenv("PGMEDIA_POLL_SECONDS", "2")
+
+    settings, problems = examine_settings()
+
+    assert list(problems) == ["database_url", "supabase_url", "pgmedia_concurrency"]
+    assert problems["database_url"] == "DATABASE_URL is not set"
+    assert (settings.supabase_url, settings.pgmedia_concurrency) == (None, 16)
+    assert settings.pgmedia_poll_seconds == 2
+    assert settings.whatsapp_token is not None
+    assert settings.whatsapp_token.get_secret_value() == "of-the-file"
+    monkeypatch.setenv("DATABASE_URL", "postgresql://localhost/x")
+    monkeypatch.setenv("PGMEDIA_CONCURRENCY", "3")
+    monkeypatch.setenv("SUPABASE_URL", "http://localhost")
+    settings, problems = examine_settings()
+    assert (settings.pgmedia_concurrency, problems) == (3, {})
 
 
 def test_the_readme_has_every_setting() -> None:

@@ -15,7 +15,8 @@ from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import read_only
-from poller.sandbox.whatsapp import WhatsAppApi, bad_token, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import bad_token, rate_limited
 from tests.conftest import POLLER_USER, StartPoller
 from tests.helpers import children, events, eventually, queue_media, status
 

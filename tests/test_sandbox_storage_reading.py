@@ -137,15 +137,32 @@ async def test_an_object_that_did_not_change_is_not_sent_again(
     assert (changed.status_code, changed.content) == (200, b"new")
 
 
-async def test_a_download_gets_a_name(client: httpx.AsyncClient):
+@pytest.mark.parametrize(
+    ("name", "quoted"),
+    [
+        ("für.jpg", "f%C3%BCr.jpg"),
+        ("a b+c.jpg", "a%20b%2Bc.jpg"),
+        ("it's (1)!*~.jpg", "it's%20(1)!*~.jpg"),  # as encodeURIComponent leaves them
+        ('"\r\n;/', "%22%0D%0A%3B%2F"),
+    ],
+)
+@pytest.mark.parametrize("signed", [False, True])
+async def test_a_download_gets_a_name(
+    client: httpx.AsyncClient, api: StorageApi, name: str, quoted: str, signed: bool
+):
     path = "object/public/open/a photo.jpg"
-    plain = await client.get(path, params={"download": ""})
-    named = await client.get(path, params={"download": "für.jpg"})
+    if signed:
+        path = api.sign_path("closed", "a photo.jpg", 60).lstrip("/")
+    url = httpx.URL(path)
+    plain = await client.get(url.copy_merge_params({"download": ""}))
+    named = await client.get(url.copy_merge_params({"download": name}))
+    none = await client.get(url)
 
     assert plain.headers["Content-Disposition"] == "attachment;"
-    quoted = "f%C3%BCr.jpg"
     disposition = f"attachment; filename={quoted}; filename*=UTF-8''{quoted}"
     assert named.headers["Content-Disposition"] == disposition
+    assert named.content == PHOTO
+    assert "Content-Disposition" not in none.headers
 
 
 async def test_html_is_served_as_text(client: httpx.AsyncClient, api: StorageApi):

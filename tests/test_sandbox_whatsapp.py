@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from poller.sandbox.faults import Fault, Faults
-from poller.sandbox.whatsapp import WhatsAppApi, graph_error, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import graph_error, rate_limited
 
 PHOTO = bytes(range(256)) * 1000
 MEGABYTE = 1_000_000
@@ -586,3 +587,22 @@ def test_random_faults_repeat_with_their_seed():
     assert outcomes(1) == outcomes(1)
     assert outcomes(1) != outcomes(2)
     assert 200 < sum(outcomes(1)) < 400
+
+
+# Whose the token is
+
+
+async def test_the_owner_of_the_token_and_its_numbers(client: httpx.AsyncClient, api: WhatsAppApi):
+    api.add_phone_number("106540352242922", "Example GmbH")
+
+    me = await ask(client, api, "me", fields="id,name")
+    number = await ask(client, api, "106540352242922")
+    foreign = await ask(client, api, "106540352242923")
+
+    assert me.json() == {"name": "sandbox system user", "id": "122100000000000001"}
+    assert number.json() == {"verified_name": "Example GmbH", "id": "106540352242922"}
+    assert error_of(foreign)["code"] == 100
+    for node in ("me", "106540352242922"):
+        answer = await client.get(f"{api.url}/{node}", headers={"Authorization": "Bearer wrong"})
+        assert (answer.status_code, error_of(answer)["code"]) == (401, 190)
+    assert api.refused == 3

@@ -17,7 +17,8 @@ from pydantic import SecretStr
 from poller.http import ProviderError, open_client
 from poller.records import Failure
 from poller.sandbox.faults import Fault
-from poller.sandbox.whatsapp import WhatsAppApi, bad_token, graph_error, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import bad_token, graph_error, rate_limited
 from poller.whatsapp import Source, WhatsApp
 
 TIMEOUT = 5.0
@@ -496,3 +497,26 @@ async def test_bytes_come_as_they_are(api: WhatsApp, whatsapp: WhatsAppApi) -> N
 
     assert await received(api, url) == PNG
     assert whatsapp.requests[-1].headers["Accept-Encoding"] == "identity"
+
+
+async def test_metas_message_quotes_a_malformed_token(api: WhatsApp, whatsapp: WhatsAppApi) -> None:
+    whatsapp.faults.always(
+        "metadata", graph_error(190, 400, f"Malformed access token {whatsapp.token}")
+    )
+
+    with pytest.raises(ProviderError) as raised:
+        await api.describe(whatsapp.add_media(PNG, "image/png"), None)
+
+    assert raised.value.failure.text == "Malformed access token ..."
+
+
+async def test_who_the_token_stands_for(http: httpx.AsyncClient, whatsapp: WhatsAppApi) -> None:
+    whatsapp.add_phone_number("106", "Example GmbH")
+
+    for phone, name in ((None, "sandbox system user"), ("106", "Example GmbH")):
+        api = WhatsApp(http, whatsapp.url, SecretStr(whatsapp.token), phone, TIMEOUT)
+        assert await api.identify() == name
+    foreign = WhatsApp(http, whatsapp.url, SecretStr(whatsapp.token), "107", TIMEOUT)
+    with pytest.raises(ProviderError) as raised:
+        await foreign.identify()
+    assert raised.value.failure.provider_code == "100"

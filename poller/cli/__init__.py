@@ -11,7 +11,7 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import operate, prepare, serve, show
+from poller.cli import checks, files, operate, prepare, serve, show
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
@@ -21,19 +21,20 @@ WRONG_ARGUMENTS = {"MD017", "MD018"}
 """Errors of the functions about what was passed to them; the README lists them."""
 
 # importing a module adds its commands to the application
-__all__ = ["main", "operate", "prepare", "serve", "show"]
+__all__ = ["checks", "files", "main", "operate", "prepare", "serve", "show"]
 
 
 def main() -> None:
     """Run a command; whatever is wrong is said in a line each, without a traceback."""
-    from poller.buckets import BucketError
     from poller.migrate import MigrationError
+    from poller.supabase_client import SupabaseError
+    from poller.urls import UrlError
 
     try:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
-    except (MigrationError, BucketError) as error:
+    except (MigrationError, SupabaseError, UrlError) as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
         first_line = str(error).partition("\n")[0]

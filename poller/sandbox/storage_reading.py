@@ -14,6 +14,11 @@ from poller.sandbox.storage_errors import Reason, StorageError
 from poller.sandbox.storage_files import Stored
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+LEFT_BY_ENCODE_URI_COMPONENT = "!'()*"
+"""Characters that JavaScript's encodeURIComponent leaves as they are, and urllib's quote does not.
+
+An apostrophe ends the value too early: https://github.com/supabase/storage/issues/1385.
+"""
 
 
 def hand_out(
@@ -104,7 +109,7 @@ def _headers(stored: Stored) -> dict[str, str]:
 def _attachment(file_name: str) -> str:
     if not file_name:
         return "attachment;"
-    quoted = quote(file_name, safe="")
+    quoted = quote(file_name, safe=LEFT_BY_ENCODE_URI_COMPONENT)
     return f"attachment; filename={quoted}; filename*=UTF-8''{quoted}"
 
 

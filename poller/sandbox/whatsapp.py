@@ -1,7 +1,8 @@
 """A WhatsApp Cloud API that hands out media as Meta's documentation and real answers describe.
 
-It knows two routes: "metadata" (GET /{version}/{media id}) and "download" (GET of the url in the
-metadata's answer). `faults` stages what goes wrong on them.
+It knows three routes: "metadata" (GET /{version}/{media id}), "download" (GET of the url in the
+metadata's answer) and "account" (GET of "me" or of a phone number id in place of a media id).
+`faults` stages what goes wrong on them. whatsapp_errors.py has the errors as faults.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from poller.sandbox.faults import PIECE_BYTES, Answer, Fault, Faults, play
+from poller.sandbox.whatsapp_errors import bad_token, unknown_media
 
 VERSION = "v23.0"
 ATTACHMENTS = "/whatsapp_business/attachments/"
@@ -85,6 +87,7 @@ class WhatsAppApi:
         """downloads begun by media id: those with a good token and url, staged faults included."""
         self.refused = 0
         """requests the api itself turned down; staged faults are not among them."""
+        self._phone_numbers: dict[str, str] = {}  # their verified names
         self._media: dict[str, Media] = {}
         self._ids = itertools.count(1_000_000_000_000_001)
         self._links: dict[str, tuple[Media, float]] = {}  # by hash, with the time they end
@@ -95,7 +98,7 @@ class WhatsAppApi:
         """listen on `port` of 127.0.0.1, 0 for any that is free."""
         app = web.Application()
         app.router.add_get(ATTACHMENTS, self._download, allow_head=False)
-        app.router.add_get("/{version}/{media_id}", self._metadata, allow_head=False)
+        app.router.add_get("/{version}/{id}", self._node, allow_head=False)
         self._runner = web.AppRunner(
             app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS
         )
@@ -159,9 +162,24 @@ class WhatsAppApi:
         """return once a download of the file has begun, at once if one has before."""
         await self._begun[media_id].wait()
 
-    async def _metadata(self, request: web.Request) -> web.StreamResponse:
+    def add_phone_number(self, phone_number_id: str, verified_name: str) -> None:
+        """register a number that the token may see."""
+        self._phone_numbers[phone_number_id] = verified_name
+
+    async def _node(self, request: web.Request) -> web.StreamResponse:
         self._note(request)
-        media_id = request.match_info["media_id"]
+        node = request.match_info["id"]
+        if node != "me" and node not in self._phone_numbers:
+            return await self._metadata(request, node)
+        if not self._authorized(request):
+            answer = self._refuse(bad_token())
+        elif node == "me":
+            answer = Answer.of({"name": "sandbox system user", "id": "122100000000000001"})
+        else:
+            answer = Answer.of({"verified_name": self._phone_numbers[node], "id": node})
+        return await play(request, answer, self.faults.take("account"))
+
+    async def _metadata(self, request: web.Request, media_id: str) -> web.StreamResponse:
         self.metadata_requests[media_id] += 1
         media = self._media.get(media_id)
         if not self._authorized(request):
@@ -213,47 +231,6 @@ class WhatsAppApi:
         headers = CIMultiDict(request.headers)
         headers.popall("Authorization", None)
         self.requests.append(SeenRequest(request.method, request.path_qs, headers))
-
-
-def graph_error(
-    code: int,
-    status: int,
-    message: str,
-    subcode: int | None = None,
-    retry_after: int | None = None,
-) -> Fault:
-    """an error as the Graph API words it; `retry_after` is in seconds."""
-    error: dict[str, object] = {
-        "message": message,
-        "type": "GraphMethodException" if subcode == 33 else "OAuthException",
-        "code": code,
-    }
-    if subcode is not None:
-        error["error_subcode"] = subcode
-    error["fbtrace_id"] = "A" + secrets.token_urlsafe(16)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return Fault(status, {"error": error}, headers)
-
-
-def bad_token() -> Fault:
-    """the token is missing, wrong or expired."""
-    return graph_error(190, 401, "Invalid OAuth access token - Cannot parse access token")
-
-
-def unknown_media(media_id: str) -> Fault:
-    """the media id is expired, belongs to another number or was never there: all look the same."""
-    return graph_error(
-        100,
-        400,
-        f"Unsupported get request. Object with ID '{media_id}' does not exist, cannot be loaded"
-        " due to missing permissions, or does not support this operation",
-        subcode=33,
-    )
-
-
-def rate_limited(retry_after: int | None = None) -> Fault:
-    """the number asked too often: an error 130429 with status 400; `retry_after` in seconds."""
-    return graph_error(130429, 400, "(#130429) Rate limit hit", retry_after=retry_after)
 
 
 def _page(title: str) -> str:

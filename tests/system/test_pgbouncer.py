@@ -14,7 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from poller.db import has_own_session
+from poller.doctor import Finding, Findings, examine
+from poller.listener import has_own_session
 from poller.sandbox.postgres import free_port, unprivileged
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.whatsapp import WhatsAppApi
@@ -92,3 +93,20 @@ async def test_a_poller_behind_a_pooler_stores_everything(
     text = poller.log.read_text()
     assert ("statement cache off" in text) is (mode == "transaction")
     assert "ERROR" not in text
+
+
+async def test_the_doctor_says_so(
+    pooled: Any, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mode, dsn = pooled
+    for name, value in (environment | {"DATABASE_URL": dsn}).items():
+        monkeypatch.setenv(name, value)
+    made: list[Finding] = []
+
+    await examine(Findings(made.append))
+
+    found = {one.check: one for one in made}
+    assert found["schema"].state == "ok"
+    assert found["listen"].state == ("ok" if mode == "session" else "note")
+    if mode == "transaction":
+        assert "as behind a transaction pooler: pollers look every 0.2 s" in found["listen"].text

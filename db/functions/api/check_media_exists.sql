@@ -26,11 +26,8 @@ begin
     end if;
     return query
     select o.id, o.bucket_name, o.storage_path,
-        case when o.is_public then
-            s.project_url || '/storage/v1/object/public/' || o.bucket_name || '/' || o.storage_path end,
-        o.mime_type, o.file_size, o.stored_at
+        public.media_public_url(o, o.id, null), o.mime_type, o.file_size, o.stored_at
     from public.media_objects o
-    cross join public.media_settings s
     where o.content_hash = v_hash and o.state = 'stored'
     order by o.is_public desc;
 end;

@@ -1,4 +1,5 @@
--- Where storage is reached: public URLs are built from it, and follow when it changes.
+-- Where storage is reached: public URLs are built from it, and follow when it or what they are built
+-- from has changed.
 --
 -- For operators alone: whoever may call it decides where every public URL leads, so no poller may.
 
@@ -13,15 +14,15 @@ begin
     update public.media_settings s
     set project_url = rtrim(p_project_url, '/')
     where s.project_url is distinct from rtrim(p_project_url, '/');
-    if found then
-        update public.media m
-        set public_url = s.project_url || '/storage/v1/object/public/' || m.bucket_name || '/' || m.storage_path
-        from public.media_settings s, public.media_objects o
-        where o.id = m.object_id and o.is_public;
-    end if;
+    update public.media m
+    set public_url = public.media_public_url(o, m.id, m.file_name)
+    from public.media_objects o
+    where o.id = m.object_id
+        and o.is_public
+        and m.public_url is distinct from public.media_public_url(o, m.id, m.file_name);
 end;
 $$;
 
 comment on function public.set_media_project_url is
-    'Set the Supabase project URL and rebuild every public_url from it when it has changed.';
+    'Set the Supabase project URL, and rebuild every public_url that differs from what it and media_formats give.';
 grant execute on function public.set_media_project_url to media_admin;

@@ -103,4 +103,4 @@ $$;
 
 comment on function public.describe_media_schema is
     'Tables, columns, constraints, indexes, triggers, functions and grants of pgmedia in this database, one line each.';
-grant execute on function public.describe_media_schema to media_admin;
+grant execute on function public.describe_media_schema to media_poller, media_admin;

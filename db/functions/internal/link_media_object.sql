@@ -25,15 +25,13 @@ as $$
             content_hash = (p_object).content_hash,
             bucket_name = (p_object).bucket_name,
             storage_path = (p_object).storage_path,
-            public_url = case when (p_object).is_public then s.project_url || '/storage/v1/object/public/'
-                || (p_object).bucket_name || '/' || (p_object).storage_path end,
+            public_url = public.media_public_url(p_object, m.id, m.file_name),
             object_id = (p_object).id,
             processed = true,
             processed_at = clock_timestamp(),
             failure_code = null,
             failure_text = null,
             failed_at = null
-        from public.media_settings s
         where m.id = any (p_ids)
         returning m.id, coalesce(m.media_type, 'unknown') as media_type
     ),

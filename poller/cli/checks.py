@@ -1,0 +1,54 @@
+"""What tells how things are."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from poller.cli.app import FAILED, app, say
+
+STOPPED = 128 + signal.SIGTERM
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="All findings as one JSON object.")
+    ] = False,
+) -> None:
+    """Check settings, database, WhatsApp and storage, and say what to do about what is wrong.
+
+    A small file is stored in each bucket, read and removed. Exit code 1 if anything is wrong.
+    """
+    from poller.doctor import Finding, Findings, examine
+
+    made: list[Finding] = []
+
+    def tell(finding: Finding) -> None:
+        made.append(finding)
+        if not as_json:
+            say(f"{finding.state:8} {finding.check}: {finding.text}")
+            sys.stdout.flush()
+
+    async def run() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await examine(Findings(tell))
+
+    try:
+        asyncio.run(run())
+    except asyncio.CancelledError:
+        raise typer.Exit(STOPPED) from None
+    fine = all(one.state != "wrong" for one in made)
+    if as_json:
+        answer = {"ok": fine, "findings": [asdict(one) for one in made]}
+        say(json.dumps(answer, ensure_ascii=False))
+    if not fine:
+        raise typer.Exit(FAILED)

@@ -1,0 +1,89 @@
+"""What is about single files."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from datetime import timedelta
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from poller.cli.app import app, connected, say
+from poller.config import Settings
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
+
+
+def duration(text: str) -> timedelta:
+    """A time such as 90s, 30m, 1h or 7d."""
+    parts = DURATION.fullmatch(text.strip())
+    if parts is None:
+        raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m, 1h or 7d")
+    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+
+
+def uuid(text: str) -> UUID:
+    """A media id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no UUID") from None
+
+
+@app.command()
+def url(
+    media_id: Annotated[
+        UUID,
+        typer.Argument(
+            parser=uuid, metavar="MEDIA_ID", help="The id that queue_media_processing returned."
+        ),
+    ],
+    expires: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="How long a signed URL works, such as 90s, 30m, 1h or 7d; by default as set in "
+            "media_settings.url_expires.",
+        ),
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="For saving, also where a browser may show the file.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With its expiry and the name of the download, as JSON.")
+    ] = False,
+) -> None:
+    """Print a URL of a stored file: the public one, or a signed one where the file is private.
+
+    Needs the role media_client or media_admin. Documents are always for saving.
+    """
+    from poller.urls import ExpiryError, get_media_url
+
+    settings = Settings.from_env("supabase_url", "supabase_service_key")
+
+    async def run() -> None:
+        async with connected(settings) as database:
+            made = await get_media_url(
+                settings, database, media_id, expires_in=expires, download=download
+            )
+        if not as_json:
+            say(made.url)
+            return
+        seconds = None if made.expires_in is None else int(made.expires_in.total_seconds())
+        answer = {
+            "media_id": str(made.media_id),
+            "url": made.url,
+            "expires_in_seconds": seconds,
+            "attachment_name": made.attachment_name,
+        }
+        say(json.dumps(answer, ensure_ascii=False))
+
+    try:
+        asyncio.run(run())
+    except ExpiryError as error:
+        raise typer.BadParameter(str(error), param_hint="--expires") from None
