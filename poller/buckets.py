@@ -6,20 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-import httpx
 from storage3.exceptions import StorageApiError
-from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.http import plain
 from poller.records import BucketPolicy
+from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
 
-NOT_FOUND = {"404", 404}
 EXISTS = {"409", 409}
 TOO_LARGE = {"413", 413}
 
 
-class BucketError(Exception):
+class BucketError(SupabaseError):
     """Storage refused, or a bucket is not what it was set to. The message is for the operator."""
 
 
@@ -37,27 +34,10 @@ async def sync_buckets(
 ) -> list[BucketChange]:
     """Create or update each bucket, then read it back and compare. With `check`, only compare.
 
-    Raises BucketError.
+    Raises SupabaseError.
     """
-    assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
-    async with httpx.AsyncClient(timeout=settings.pgmedia_timeout_seconds) as http:
-        supabase = await acreate_client(
-            settings.supabase_url,
-            settings.supabase_service_key.get_secret_value(),
-            options=AsyncClientOptions(httpx_client=http),
-        )
-        try:
-            return [await _sync_bucket(supabase.storage, one, check=check) for one in policy]
-        except StorageApiError as error:
-            raise BucketError(f"storage at {settings.supabase_url} {_refusal(error)}") from None
-        except httpx.HTTPError as error:
-            raise BucketError(
-                f"storage at {settings.supabase_url} did not answer: {type(error).__name__}"
-            ) from None
-        except (ValueError, TypeError):  # no JSON, or not that of a bucket
-            raise BucketError(
-                f"storage at {settings.supabase_url} gave an answer that is none of Supabase's"
-            ) from None
+    async with open_storage(settings) as storage:
+        return [await _sync_bucket(storage, one, check=check) for one in policy]
 
 
 async def _sync_bucket(storage: Any, policy: BucketPolicy, *, check: bool) -> BucketChange:
@@ -112,13 +92,6 @@ async def _write(storage: Any, policy: BucketPolicy, *, create: bool) -> None:
                 "the server's own limit; lower media_buckets.file_size_limit or raise the server's"
             ) from None
         raise
-
-
-def _refusal(error: StorageApiError) -> str:
-    """What Storage said, or the HTTP status of a proxy's page."""
-    if isinstance(error.status, int):  # the body was not Storage's
-        return f"answered HTTP {error.status}"
-    return f"refused: {plain(error.message)} ({plain(error.code)})"
 
 
 def _differences(bucket: dict[str, object] | None, policy: BucketPolicy) -> list[str]:

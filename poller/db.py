@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -14,16 +15,18 @@ from poller import __version__
 from poller.records import (
     BucketPolicy,
     Deletion,
+    Difference,
     Failure,
     FailureVerdict,
+    Fix,
     Job,
+    ReconcileRun,
     SourceVerdict,
+    StoredFile,
     UploadVerdict,
 )
 
 LEASE_LOST = "MD001"
-LISTEN_SECONDS = 2.0
-"""How long a notification may take before LISTEN counts as not working."""
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
@@ -174,6 +177,66 @@ class Database:
     async def set_project_url(self, project_url: str) -> None:
         await self._value("select public.set_media_project_url($1)", project_url)
 
+    async def begin_reconcile(self, project_url: str, bucket_name: str | None) -> ReconcileRun:
+        """Of one bucket or, with None, of all."""
+        (row,) = await self._rows(
+            "select * from public.begin_media_reconcile($1, $2)", project_url, bucket_name
+        )
+        return ReconcileRun(**row)
+
+    async def copy_listing(
+        self, run: ReconcileRun, bucket_name: str, after: str, limit: int
+    ) -> tuple[int, str | None]:
+        """List files by the storage server's own tables: how many, and the last path, if any."""
+        (row,) = await self._rows(
+            "select files, last_path from public.copy_media_listing($1, $2, $3, $4)",
+            run.run_id, bucket_name, after, limit,
+        )  # fmt: skip
+        return row["files"], row["last_path"]
+
+    async def add_listing(self, run: ReconcileRun, files: Sequence[StoredFile]) -> int:
+        """Returns how many of the files count, being in folders of pgmedia."""
+        return await self._value(
+            "select public.add_media_listing($1, $2)", run.run_id, _json(files)
+        )
+
+    async def compare_storage(
+        self, run: ReconcileRun, bucket_name: str, after: str, limit: int
+    ) -> str | None:
+        """Compare the next paths after this one; returns the last of them, None at the end."""
+        return await self._value(
+            "select public.compare_media_storage($1, $2, $3, $4)",
+            run.run_id, bucket_name, after, limit,
+        )  # fmt: skip
+
+    async def list_differences(
+        self, run: ReconcileRun, status: Literal["found", "confirmed"], limit: int
+    ) -> list[tuple[str, str]]:
+        """Bucket and path of the next differences to confirm, or to fix."""
+        rows = await self._rows(
+            "select bucket_name, storage_path from public.list_media_differences($1, $2, $3)",
+            run.run_id, status, limit,
+        )  # fmt: skip
+        return [(row["bucket_name"], row["storage_path"]) for row in rows]
+
+    async def confirm_differences(
+        self, run: ReconcileRun, files: Sequence[StoredFile]
+    ) -> list[Difference]:
+        """Those at these paths that are left, now that storage was asked."""
+        rows = await self._rows(
+            "select * from public.confirm_media_differences($1, $2)", run.run_id, _json(files)
+        )
+        return [Difference(**row) for row in rows]
+
+    async def fix_differences(self, run: ReconcileRun, files: Sequence[StoredFile]) -> list[Fix]:
+        rows = await self._rows(
+            "select * from public.fix_media_differences($1, $2)", run.run_id, _json(files)
+        )
+        return [Fix(**row) for row in rows]
+
+    async def end_reconcile(self, run: ReconcileRun) -> None:
+        await self._value("select public.end_media_reconcile($1)", run.run_id)
+
     async def claim_deletions(self, limit: int) -> list[Deletion]:
         rows = await self._rows(
             "select * from public.claim_media_deletions($1, $2)", self.poller, limit
@@ -234,62 +297,5 @@ def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[in
     return [one.id for one in held], [one.fencing_token for one in held]
 
 
-async def has_own_session(dsn: str) -> bool:
-    """Does a connection keep its session, so that LISTEN works? Behind a transaction pooler not.
-
-    Tried for real: one connection listens, another notifies.
-    """
-    listening, notifying = [
-        await asyncpg.connect(dsn, timeout=10, command_timeout=10, statement_cache_size=0)
-        for _ in range(2)
-    ]
-    heard = asyncio.Event()
-
-    def on_notification(*_: object) -> None:
-        heard.set()
-
-    try:
-        await listening.add_listener("pgmedia_wake", on_notification)
-        await notifying.execute("notify pgmedia_wake")
-        async with asyncio.timeout(LISTEN_SECONDS):
-            await heard.wait()
-    except TimeoutError:
-        return False
-    else:
-        return True
-    finally:
-        listening.terminate()
-        notifying.terminate()
-
-
-class Listener:
-    """A connection of its own that hears the queue."""
-
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self._connection = connection
-
-    @classmethod
-    async def open(cls, dsn: str, poller: str, heard: Callable[[], None]) -> Self:
-        """Connect and LISTEN; `heard()` is called on every notification and when the link ends."""
-        connection = await asyncpg.connect(
-            dsn, timeout=10, command_timeout=10, statement_cache_size=0,
-            server_settings={"application_name": f"pgmedia {poller} listener"},
-        )  # fmt: skip
-
-        def on_event(*_: object) -> None:
-            heard()
-
-        connection.add_termination_listener(on_event)
-        await connection.add_listener("pgmedia_wake", on_event)
-        return cls(connection)
-
-    async def works(self) -> bool:
-        """Is this session still listening?"""
-        return bool(
-            await self._connection.fetchval(
-                "select 'pgmedia_wake' in (select pg_listening_channels())"
-            )
-        )
-
-    def close(self) -> None:
-        self._connection.terminate()
+def _json(files: Sequence[StoredFile]) -> str:
+    return json.dumps([asdict(one) for one in files], default=str)

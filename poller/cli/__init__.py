@@ -11,25 +11,26 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import prepare, serve
+from poller.cli import prepare, reconcile, serve
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-__all__ = ["main", "prepare", "serve"]  # importing a module adds its commands to the application
+# importing a module adds its commands to the application
+__all__ = ["main", "prepare", "reconcile", "serve"]
 
 
 def main() -> None:
     """Run a command; whatever is wrong is said in a line each, without a traceback."""
-    from poller.buckets import BucketError
     from poller.migrate import MigrationError
+    from poller.supabase_client import SupabaseError
 
     try:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
-    except (MigrationError, BucketError) as error:
+    except (MigrationError, SupabaseError) as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
         first_line = str(error).partition("\n")[0]

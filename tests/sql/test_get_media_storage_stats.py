@@ -40,8 +40,8 @@ async def fold(db: Any) -> int:
 async def test_an_empty_store(db: Any) -> None:
     assert await stats(db) == {
         "files": 0, "bytes": 0, "unique_files": 0, "deduplicated_files": 0, "saved_bytes": 0,
-        "failed_files": 0, "deleted_files": 0, "by_type": {}, "queue": {}, "oldest_due_seconds": 0,
-        "deletions": 0, "pauses": [], "pollers": 0,
+        "failed_files": 0, "deleted_files": 0, "lost_files": 0, "by_type": {}, "queue": {},
+        "oldest_due_seconds": 0, "deletions": 0, "pauses": [], "pollers": 0,
     }  # fmt: skip
 
 

@@ -21,7 +21,8 @@ as $$
             sum(c.deduplicated_files)::bigint as deduplicated_files,
             sum(c.saved_bytes)::bigint as saved_bytes,
             sum(c.failed_files)::bigint as failed_files,
-            sum(c.deleted_files)::bigint as deleted_files
+            sum(c.deleted_files)::bigint as deleted_files,
+            sum(c.lost_files)::bigint as lost_files
         from counted c
         group by c.media_type
     )
@@ -33,6 +34,7 @@ as $$
         'saved_bytes', coalesce(sum(t.saved_bytes), 0),
         'failed_files', coalesce(sum(t.failed_files), 0),
         'deleted_files', coalesce(sum(t.deleted_files), 0),
+        'lost_files', coalesce(sum(t.lost_files), 0),
         'by_type', coalesce(json_object_agg(t.media_type, to_json(t) order by t.media_type)
             filter (where t.media_type is not null), '{}'),
         'queue', (
@@ -57,5 +59,5 @@ as $$
 $$;
 
 comment on function public.get_media_storage_stats is
-    'Files, bytes, unique and deduplicated files, bytes saved, failed and deleted files since the start, in all and by media type; queue depth by status, age of the oldest due job in seconds, files to remove, pauses, pollers alive.';
+    'Files, bytes, unique and deduplicated files, bytes saved, failed, deleted and lost files since the start, in all and by media type; queue depth by status, age of the oldest due job in seconds, files to remove, pauses, pollers alive.';
 grant execute on function public.get_media_storage_stats to media_client, media_admin;

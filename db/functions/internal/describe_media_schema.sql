@@ -19,7 +19,8 @@ as $$
                 'messages', 'media', 'media_adopted_tables', 'media_analytics', 'media_analytics_deltas',
                 'media_audit_log', 'media_buckets', 'media_deletion_queue', 'media_failure_rules',
                 'media_formats', 'media_objects', 'media_pauses', 'media_pollers', 'media_processing_queue',
-                'media_schema_functions', 'media_secrets', 'media_settings', 'media_sources',
+                'media_reconcile_runs', 'media_schema_functions', 'media_secrets', 'media_settings', 'media_sources',
+                'media_storage_differences', 'media_storage_listing',
                 'whatsapp_webhook_events', 'whatsapp_webhook_refusals')
     ),
     functions as (

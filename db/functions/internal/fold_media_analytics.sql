@@ -19,7 +19,7 @@ begin
         insert into public.media_analytics as a
         select f.date, f.media_type, sum(f.total_files), sum(f.total_size_bytes), sum(f.unique_files),
             sum(f.deduplicated_files), sum(f.saved_bytes), sum(f.failed_files), sum(f.deleted_files),
-            sum(f.deleted_bytes), sum(f.processing_ms)
+            sum(f.deleted_bytes), sum(f.processing_ms), sum(f.lost_files), sum(f.lost_bytes)
         from folded f
         group by f.date, f.media_type
         on conflict (date, media_type) do update
@@ -32,7 +32,9 @@ begin
             failed_files = a.failed_files + excluded.failed_files,
             deleted_files = a.deleted_files + excluded.deleted_files,
             deleted_bytes = a.deleted_bytes + excluded.deleted_bytes,
-            processing_ms = a.processing_ms + excluded.processing_ms
+            processing_ms = a.processing_ms + excluded.processing_ms,
+            lost_files = a.lost_files + excluded.lost_files,
+            lost_bytes = a.lost_bytes + excluded.lost_bytes
     )
     select count(*)::integer into v_count from folded;
     return v_count;
