@@ -1,4 +1,4 @@
-"""fix_media_differences: attachments are fetched again, orphans go, and nothing is fixed that changed."""
+"""fix_media_differences: lost files are fetched again, orphans go, what changed is left alone."""
 
 from __future__ import annotations
 
