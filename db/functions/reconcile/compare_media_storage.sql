@@ -11,6 +11,8 @@ language plpgsql
 volatile
 security definer -- operators may not write to the tables
 set search_path = ''
+set enable_bitmapscan = off -- page after page by the index, also where no statistics were gathered
+set enable_sort = off
 as $$
 declare
     v_paths text[];

@@ -1,7 +1,8 @@
 -- What is wrong with these paths of a bucket, by the listing of a run: the rules, in one place.
 --
 -- A file that is on its way out is no difference. What is young, or of unknown age, may be in the
--- middle of something.
+-- middle of something. Each path is looked up by itself (limit 1), as nobody has gathered statistics of
+-- a listing that was just made, from which a join could be planned.
 
 create or replace function public.find_media_differences(p_run_id uuid, p_bucket_name text, p_paths text[])
 returns setof public.media_storage_differences
@@ -13,11 +14,24 @@ as $$
         o.mime_type, f.file_size, f.mime_type, f.changed_at
     from public.media_reconcile_runs r
     cross join unnest(p_paths) k (storage_path)
-    left join public.media_storage_listing f
-        on f.run_id = r.id and f.bucket_name = p_bucket_name and f.storage_path = k.storage_path
-    left join public.media_objects o on o.bucket_name = p_bucket_name and o.storage_path = k.storage_path
-    left join public.media_deletion_queue d
-        on d.bucket_name = p_bucket_name and d.storage_path = k.storage_path
+    left join lateral (
+        select l.*
+        from public.media_storage_listing l
+        where l.run_id = r.id and l.bucket_name = p_bucket_name and l.storage_path = k.storage_path
+        limit 1
+    ) f on true
+    left join lateral (
+        select m.*
+        from public.media_objects m
+        where m.bucket_name = p_bucket_name and m.storage_path = k.storage_path
+        limit 1
+    ) o on true
+    left join lateral (
+        select q.id
+        from public.media_deletion_queue q
+        where q.bucket_name = p_bucket_name and q.storage_path = k.storage_path
+        limit 1
+    ) d on true
     cross join lateral (
         select case
             when d.id is not null or p_bucket_name <> all (r.bucket_names) then null
