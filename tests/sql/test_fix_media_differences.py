@@ -20,6 +20,7 @@ from tests.helpers import (
     media_row,
     queue_media,
     queue_row,
+    refused,
     sha256,
     status,
     store,
@@ -95,6 +96,20 @@ async def test_attachments_without_their_file_are_fetched_again(db: Any) -> None
     assert {name: after[name] - before[name] for name in after} == {
         "total": 3, "unique": 1, "deduplicated": 2, "failed": 0, "lost": 3, "bytes": 0,
     }  # fmt: skip
+
+
+async def test_a_late_call_about_the_first_time_is_refused(db: Any) -> None:
+    media = await store(db, X)
+    await age(db)
+    lost = gone((await stored_file(db, media))["storage_path"])
+    await fix(db, await confirmed(db, [], lost), lost)
+
+    token = (await claim(db))[media]  # by the same poller as then
+
+    assert token == 2
+    with refused("MD001"):
+        await begin_upload(db, media, 1, content_hash=X)
+    assert (await begin_upload(db, media, 2, content_hash=X))["verdict"] == "upload"
 
 
 async def test_content_that_comes_in_again_joins(db: Any) -> None:

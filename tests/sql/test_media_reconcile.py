@@ -126,6 +126,9 @@ async def test_one_bucket_only(db: Any) -> None:
     await list_files(db, run, file(ORPHAN, "documents"), file(ORPHAN, "audio"))
 
     assert await compare(db, run) == {("documents", ORPHAN)}
+    await db.execute("select compare_media_storage($1, 'audio', '', 9)", run)
+    rows = await db.fetch("select * from list_media_differences($1, 'found', 9)", run)
+    assert [row["bucket_name"] for row in rows] == ["documents"]
 
 
 async def test_a_file_that_the_listing_missed(db: Any) -> None:

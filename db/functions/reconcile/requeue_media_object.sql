@@ -65,6 +65,10 @@ begin
     left join public.messages g on g.id = m.message_id
     where m.id = any (v_media);
     perform public.enqueue_media(v_queued, '{}');
+    update public.media_processing_queue q -- no token is handed out twice: a late call must not fit
+    set fencing_token = (
+        select count(*) from public.media_audit_log a where a.media_id = q.id and a.event = 'claimed')
+    where q.id = any (v_media);
     return cardinality(v_media);
 end;
 $$;
