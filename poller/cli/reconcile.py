@@ -7,6 +7,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import asdict
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -89,7 +90,7 @@ class Report:
         self.differences[one.difference] += 1
         self._attachments += one.attachments
         if self._as_json:
-            self._say(json.dumps(asdict(one), default=str))
+            self._say(json.dumps(asdict(one), default=datetime.isoformat))
         else:
             file = plain(f"{one.bucket_name}/{one.storage_path}")
             self._say(f"{one.difference:<11} {file:<62} {_detail(one)}")
@@ -132,17 +133,25 @@ class Report:
 
 
 def _detail(one: Difference) -> str:
-    size, kind = f"{one.file_size or 0:,} bytes", plain(one.mime_type)
-    expected = f"{one.expected_size or 0:,} bytes"
+    size, kind = _bytes(one.file_size), plain(one.mime_type or "type unknown")
     if one.difference == "orphan":
         return f"{size}, {kind}, of {one.changed_at:%Y-%m-%d %H:%M} UTC"
-    attachments = _count(one.attachments, "attachment")
+    attachments, expected = _count(one.attachments, "attachment"), _bytes(one.expected_size)
     if one.difference == "missing":
         return f"{attachments}, {expected}, {one.expected_type}"
-    wrong = [f"{size}, not {expected}"] if one.file_size != one.expected_size else []
-    if one.mime_type != one.expected_type:
-        wrong.append(f"{kind}, not {one.expected_type}")
+    wrong = [
+        f"{held}, not {wanted}"
+        for held, wanted, differs in (
+            (size, expected, one.file_size not in (None, one.expected_size)),
+            (kind, one.expected_type, one.mime_type not in (None, one.expected_type)),
+        )
+        if differs
+    ]
     return f"{attachments}; {'; '.join(wrong)}"
+
+
+def _bytes(size: int | None) -> str:
+    return "size unknown" if size is None else f"{size:,} bytes"
 
 
 def _count(number: int, what: str) -> str:

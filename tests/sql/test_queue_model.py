@@ -362,7 +362,7 @@ class Queue(RuleBasedStateMachine):
             self.messages[message] = self.new_message(str(message % 2))
 
     def lose(self, number: int) -> None:
-        """A stored file is lost, or cut off: reconciling finds that, and what uploads left behind."""
+        """A stored file is lost, or cut off: reconciling finds that, and what uploads left."""
         objects = self.rows(
             "select bucket_name, storage_path from media_objects where state = 'stored'"
             " order by content_hash, is_public"

@@ -40,5 +40,5 @@ end;
 $$;
 
 comment on function public.begin_media_reconcile is
-    'Begin to compare storage with the rows, of one bucket or all. p_project_url: where the caller reaches storage. Returns the id of the run, its buckets, and whether copy_media_listing can list them here. Errors: MD061 another project, MD062 unknown bucket.';
+    'Begin to compare storage with the rows, of one bucket or all. p_project_url: where the caller reaches storage. Returns the id of the run, its buckets, and whether copy_media_listing can list them here; else it is add_media_listing. Then come compare_media_storage, confirm_media_differences, fix_media_differences and end_media_reconcile. Errors: MD061 another project, MD062 unknown bucket.';
 grant execute on function public.begin_media_reconcile to media_admin;
