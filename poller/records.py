@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
@@ -91,3 +92,58 @@ class UrlPolicy:
     public_url: str | None
     expires_seconds: int | None
     attachment_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileRun:
+    """A comparison of storage with the rows. `from_tables`: the database has storage's own."""
+
+    run_id: UUID
+    bucket_names: list[str]
+    from_tables: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """What storage says of a path; size in bytes. With `is_there` false, nothing else."""
+
+    bucket_name: str
+    storage_path: str
+    is_there: bool
+    file_size: int | None = None
+    mime_type: str | None = None
+    created_at: datetime | str | None = None
+    updated_at: datetime | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A file without a row (orphan), a row without its file (missing), or one that differs.
+
+    Expected is what the row says; sizes in bytes. So many attachments refer to the file.
+    """
+
+    difference: Literal["orphan", "missing", "differs"]
+    bucket_name: str
+    storage_path: str
+    expected_size: int | None
+    expected_type: str | None
+    file_size: int | None
+    mime_type: str | None
+    changed_at: datetime | None
+    attachments: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """What was done about a difference; so many attachments were queued again."""
+
+    difference: Literal["orphan", "missing", "differs"]
+    bucket_name: str
+    storage_path: str
+    outcome: Literal["removal queued", "queued again", "changed meanwhile", "in use, try again"]
+    attachments: int | None
+
+    @property
+    def done(self) -> bool:
+        return self.outcome in ("removal queued", "queued again")

@@ -73,7 +73,7 @@ def nowhere() -> str:
     return f"postgresql://user:{SECRET}@127.0.0.1:{free_port()}/database"
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["buckets"], ["poll", "--drain"]])
+@pytest.mark.parametrize("command", [["migrate"], ["buckets"], ["reconcile"], ["poll", "--drain"]])
 async def test_a_database_that_is_not_there(run: Run, nowhere: str, command: list[str]) -> None:
     code, said, (line,) = await run(*command, DATABASE_URL=nowhere)
 
@@ -82,7 +82,9 @@ async def test_a_database_that_is_not_there(run: Run, nowhere: str, command: lis
     assert re.search("[Cc]onnect", line)
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["buckets"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+)
 async def test_a_login_that_is_refused(
     run: Run, database: str, environment: dict[str, str], command: list[str]
 ) -> None:
@@ -98,7 +100,9 @@ async def test_a_login_that_is_refused(
     assert "media_admin" in line
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["buckets"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+)
 async def test_a_database_of_another_name(run: Run, database: str, command: list[str]) -> None:
     code, said, (line,) = await run(*command, DATABASE_URL=as_database(database, "no_such_name"))
 
@@ -106,7 +110,7 @@ async def test_a_database_of_another_name(run: Run, database: str, command: list
     assert 'database "no_such_name" does not exist' in line
 
 
-@pytest.mark.parametrize("command", [["buckets"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize("command", [["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]])
 async def test_a_database_without_the_schema(
     run: Run, empty_database: str, command: list[str]
 ) -> None:
@@ -116,7 +120,7 @@ async def test_a_database_without_the_schema(
     assert "run pgmedia migrate" in line
 
 
-@pytest.mark.parametrize("command", [["buckets"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize("command", [["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]])
 async def test_a_role_without_rights(run: Run, db: Any, database: str, command: list[str]) -> None:
     await db.execute("create role pgmedia_test_stranger login")
     try:

@@ -105,6 +105,24 @@ async def test_replacing(storage: AsyncStorageClient):
     assert await media.download("a") == b"fourth"
 
 
+async def test_listing_by_pages(storage: AsyncStorageClient):
+    media = storage.from_("media")
+    for name in ("c", "a/1", "b/2/x", "a/2"):
+        await media.upload(name, b"12345", {"content-type": "image/png"})
+
+    first = await media.list_v2({"limit": 3})
+
+    assert [one.name for one in first.objects] == ["a/1", "a/2", "b/2/x"]
+    assert first.objects[0].metadata
+    assert first.objects[0].metadata["size"] == 5
+    assert (first.hasNext, first.folders) == (True, [])
+    await media.remove(["a/1"])  # which does not move the second page
+    second = await media.list_v2({"limit": 3, "cursor": first.nextCursor or ""})
+    assert [one.name for one in second.objects] == ["c"]
+    assert (second.hasNext, second.nextCursor) == (False, None)
+    assert [one.name for one in (await media.list_v2({"prefix": "a/"})).objects] == ["a/2"]
+
+
 async def test_urls(storage: AsyncStorageClient, http: httpx.AsyncClient):
     media = storage.from_("media")
     await media.upload("a b.txt", b"hello")

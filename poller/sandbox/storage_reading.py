@@ -1,5 +1,6 @@
 """How Supabase Storage hands out and lists what it has."""
 
+import base64
 import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -88,6 +89,23 @@ def list_entries(
     first = [entry for _, entry in sorted(folders.items(), reverse=backwards)]
     rest = [entry for _, entry in files]
     return first + sorted(rest, key=lambda entry: str(entry[column]), reverse=backwards)
+
+
+def list_page(objects: Iterable[Stored], cursor: str, limit: int) -> dict[str, object]:
+    """Up to `limit` of `objects`, which are in the order of their names, after the cursor.
+
+    An empty cursor is before all of them; others are only for the server to read.
+    """
+    after = base64.b64decode(cursor).decode()
+    rest = [stored for stored in objects if stored.name > after]
+    page: dict[str, object] = {
+        "hasNext": len(rest) > limit,
+        "folders": [],
+        "objects": [stored.entry(stored.name) for stored in rest[:limit]],
+    }
+    if page["hasNext"]:
+        page["nextCursor"] = base64.b64encode(rest[limit - 1].name.encode()).decode()
+    return page
 
 
 def _folder_entry(name: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ from poller.sandbox.faults import Answer
 from poller.sandbox.storage_errors import Reason, StorageError
 from poller.sandbox.storage_files import Bucket, StorageFiles, Stored
 from poller.sandbox.storage_keys import Caller, Keys
-from poller.sandbox.storage_reading import hand_out, list_entries
+from poller.sandbox.storage_reading import hand_out, list_entries, list_page
 from poller.sandbox.storage_requests import (
     Receiving,
     read_integer,
@@ -65,6 +65,7 @@ class StorageRoutes:
             ("bucket", "DELETE", "bucket/{bucket}", self._delete_bucket),
             ("bucket", "POST", "bucket/{bucket}/empty", self._empty_bucket),
             ("list", "POST", "object/list/{bucket}", self._list),
+            ("list", "POST", "object/list-v2/{bucket}", self._list_after),
             ("info", "GET", f"object/info/{item}", self._info),
             ("sign", "POST", f"object/sign/{item}", self._sign),
             ("sign", "POST", "object/sign/{bucket}", self._sign_many),
@@ -214,6 +215,16 @@ class StorageRoutes:
             objects = self._files.objects(bucket_id, folder + search)
         entries = list_entries(objects, folder, search, column, order)
         return Answer.of(entries[offset : offset + limit])
+
+    async def _list_after(self, request: web.Request) -> Answer:
+        """All objects below a prefix, without folders: nobody here asks for a delimiter."""
+        caller = self._keys.keyed_caller(request)
+        bucket_id = _bucket_id(request)
+        body = await read_json(request)
+        limit = min(read_integer(body, "limit", MOST_NAMES, least=1), MOST_NAMES)
+        prefix, cursor = read_text(body, "prefix", ""), read_text(body, "cursor", "")
+        objects = self._files.objects(bucket_id, prefix) if caller.sees_all else []
+        return Answer.of(list_page(objects, cursor, limit))
 
     async def _info(self, request: web.Request) -> Answer:
         return Answer.of(self._readable(request, self._keys.caller(request)).info())

@@ -9,6 +9,7 @@ PGMEDIA_TEST_PROFILE=thorough looks much longer, and elsewhere every time.
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -108,7 +109,7 @@ TRAIL = {
     },
     "failed": {"retried": "pending"},
     "cancelled": {"retried": "pending"},
-    "stored": {},
+    "stored": {"file missing": "pending", "file differs": "pending"},
     "deleted": {},
 }  # fmt: skip
 for _state in TRAIL.keys() - {"", "deleted"}:
@@ -125,7 +126,8 @@ set
     project_url = 'https://project.supabase.co',
     lease = '1 hour',
     max_attempts = 3,
-    refusals_per_hour = 6
+    refusals_per_hour = 6,
+    reconcile_min_age = '1 microsecond'
 """
 
 HOLDS = """
@@ -134,14 +136,16 @@ where id = %s and claimed_by = %s and fencing_token = %s and status = 'processin
 """
 COUNTED = (
     "media_type, total_files, total_size_bytes, unique_files, deduplicated_files, saved_bytes,"
-    " failed_files, deleted_files, deleted_bytes"
+    " failed_files, deleted_files, deleted_bytes,"
+    " lost_files, lost_bytes"
 )
 LEDGER = f"""
 select media_type,
     sum(total_files)::int as total_files, sum(total_size_bytes)::bigint as total_size_bytes,
     sum(unique_files)::int as unique_files, sum(deduplicated_files)::int as deduplicated_files,
     sum(saved_bytes)::bigint as saved_bytes, sum(failed_files)::int as failed_files,
-    sum(deleted_files)::int as deleted_files, sum(deleted_bytes)::bigint as deleted_bytes
+    sum(deleted_files)::int as deleted_files, sum(deleted_bytes)::bigint as deleted_bytes,
+    sum(lost_files)::int as lost_files, sum(lost_bytes)::bigint as lost_bytes
 from (
     select {COUNTED} from media_analytics union all select {COUNTED} from media_analytics_deltas
 ) x
@@ -203,7 +207,7 @@ MANY = st.lists(ANY, min_size=3, max_size=12)
 LIMITS = st.integers(1, 5)
 OPERATIONS = [
     "cancel", "cancel", "retry", "retry many", "delete", "delete", "delete many", "delete message",
-    "pause", "resume",
+    "pause", "resume", "lose", "lose",
 ]  # fmt: skip
 SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
 INTERRUPTIONS = ["lease ends", "take-over", "take-over", "take-over", "cancel", "delete", "crash"]
@@ -347,6 +351,8 @@ class Queue(RuleBasedStateMachine):
             self.call("pause_media_source", SCOPES[number % len(SCOPES)])
         elif operation == "resume":
             self.resume_sources()
+        elif operation == "lose":
+            self.lose(number)
         elif operation == "delete":
             assert self.call("delete_media", media) == [{"delete_media": True}]
             assert self.call("delete_media", media) == [{"delete_media": False}]
@@ -361,6 +367,54 @@ class Queue(RuleBasedStateMachine):
             self.run("delete from messages where id = %s", self.messages[message])
             self.forget(*gone)
             self.messages[message] = self.new_message(str(message % 2))
+
+    def lose(self, number: int) -> None:
+        """A stored file is lost, or cut off: reconciling finds that, and what uploads left."""
+        objects = self.rows(
+            "select bucket_name, storage_path from media_objects where state = 'stored'"
+            " order by content_hash, is_public"
+        )
+        if not (picked := self.pick(objects, number)):
+            return
+        hit: Place = (picked["bucket_name"], picked["storage_path"])
+        if number % 2:
+            del self.files[hit]
+        (run,) = self.call("begin_media_reconcile", "https://project.supabase.co")
+        self.call("add_media_listing", run["run_id"], self.describe_files([*self.files], hit))
+        for bucket in run["bucket_names"]:
+            after: str | None = ""
+            while after is not None:
+                (answer,) = self.call("compare_media_storage", run["run_id"], bucket, after, 2)
+                after = answer["compare_media_storage"]
+        found = self.call("list_media_differences", run["run_id"], "found", 1000)
+        asked = self.describe_files(
+            [(row["bucket_name"], row["storage_path"]) for row in found], hit
+        )
+        confirmed = self.call("confirm_media_differences", run["run_id"], asked)
+        assert len(confirmed) == len(found)
+        fixed = self.call("fix_media_differences", run["run_id"], asked)
+        assert {row["outcome"] for row in fixed} <= {"removal queued", "queued again"}
+        assert [
+            (row["bucket_name"], row["storage_path"])
+            for row in fixed
+            if row["difference"] != "orphan"
+        ] == [hit]
+        self.call("end_media_reconcile", run["run_id"])
+
+    def describe_files(self, places: list[Place], cut: Place) -> str:
+        """What storage says of these places, and when asked: its files are old, one is cut off."""
+        return json.dumps(
+            [
+                {
+                    "bucket_name": bucket,
+                    "storage_path": path,
+                    "is_there": (bucket, path) in self.files,
+                    "file_size": 1 if (bucket, path) == cut else None,
+                    "created_at": "2026-01-01",
+                }
+                for bucket, path in places
+            ]
+        )
 
     def resume_sources(self) -> None:
         for scope in SCOPES:
@@ -658,6 +712,8 @@ class Queue(RuleBasedStateMachine):
             "select * from media_audit_log where id > %s order by id", self.last_event
         ):
             self.last_event = row["id"]
+            if row["event"] == "orphan":  # a file, of no attachment
+                continue
             trail = self.trails[row["media_id"]]
             trail.events.append(row["event"])
             assert row["event"] in TRAIL[trail.state], trail.events
@@ -675,7 +731,8 @@ class Queue(RuleBasedStateMachine):
         assert counted == self.ledger
 
     def count(self, event: str, trail: Trail, detail: dict[str, Any] | None) -> None:
-        if event not in ("stored", "deduplicated", "failed", "deleted"):
+        lost = event in ("file missing", "file differs")
+        if not lost and event not in ("stored", "deduplicated", "failed", "deleted"):
             return
         counts = self.ledger.setdefault(trail.media_type, Counter())
         if event == "deleted":
@@ -685,11 +742,14 @@ class Queue(RuleBasedStateMachine):
         else:
             assert detail
             size = self.sizes[UUID(detail["object_id"])]
-            counts += Counter(total_files=1, total_size_bytes=size)
-            if event == "stored":
-                counts += Counter(unique_files=1)
+            if lost:
+                counts += Counter(lost_files=1, lost_bytes=size)
+            elif event == "stored":
+                counts += Counter(total_files=1, total_size_bytes=size, unique_files=1)
             else:
-                counts += Counter(deduplicated_files=1, saved_bytes=size)
+                counts += Counter(
+                    total_files=1, total_size_bytes=size, deduplicated_files=1, saved_bytes=size
+                )
         self.ledger[trail.media_type] = counts
 
     # The end: faults are over.

@@ -18,6 +18,7 @@ as $$
         'failed_files', coalesce(sum(t.failed_files), 0),
         'retried_files', coalesce(sum(t.retried_files), 0),
         'deleted_files', coalesce(sum(t.deleted_files), 0),
+        'lost_files', coalesce(sum(t.lost_files), 0),
         'by_type', coalesce(json_object_agg(t.media_type, to_json(t) order by t.media_type)
             filter (where t.media_type is not null), '{}'),
         'by_bucket', public.get_bucket_totals(),
@@ -53,5 +54,5 @@ as $$
 $$;
 
 comment on function public.get_media_storage_stats is
-    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes (and saved_share, 0 to 1), failed_files, retried_files, deleted_files. by_bucket: objects, bytes. throughput: files, bytes, failed_files of last_minute, last_hour, last_day. processing_ms: p50, p95, p99 from queued to processed over seven days, within 10 %. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
+    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes (and saved_share, 0 to 1), failed_files, retried_files, deleted_files, lost_files (not found in storage, and fetched again). by_bucket: objects, bytes. throughput: files, bytes, failed_files of last_minute, last_hour, last_day. processing_ms: p50, p95, p99 from queued to processed over seven days, within 10 %. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
 grant execute on function public.get_media_storage_stats to media_client, media_poller, media_admin;

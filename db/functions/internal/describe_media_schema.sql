@@ -21,8 +21,9 @@ as $$
                 'media_buckets', 'media_daily_report', 'media_deletion_queue', 'media_failure_rules',
                 'media_failures', 'media_formats', 'media_holds', 'media_maintenance', 'media_objects',
                 'media_pauses', 'media_pollers', 'media_processing_queue', 'media_processing_times',
-                'media_queue_health', 'media_schema_functions', 'media_secrets', 'media_settings',
-                'media_sources', 'media_throughput',
+                'media_queue_health', 'media_reconcile_runs', 'media_schema_functions', 'media_secrets',
+                'media_settings', 'media_sources', 'media_storage_differences', 'media_storage_listing',
+                'media_throughput',
                 'whatsapp_webhook_events', 'whatsapp_webhook_refusals')
     ),
     functions as (

@@ -19,10 +19,14 @@ begin
     )
     select array_agg(f.delta) into v_deltas from folded f;
 
-    insert into public.media_analytics as a
+    insert into public.media_analytics as a (
+        date, media_type, total_files, total_size_bytes, unique_files, deduplicated_files, saved_bytes,
+        failed_files, deleted_files, deleted_bytes, processing_ms, retried_files, lost_files, lost_bytes
+    )
     select f.date, f.media_type, sum(f.total_files), sum(f.total_size_bytes), sum(f.unique_files),
         sum(f.deduplicated_files), sum(f.saved_bytes), sum(f.failed_files), sum(f.deleted_files),
-        sum(f.deleted_bytes), sum(f.processing_ms), sum(f.retried_files)
+        sum(f.deleted_bytes), sum(f.processing_ms), sum(f.retried_files), sum(f.lost_files),
+        sum(f.lost_bytes)
     from unnest(v_deltas) f
     group by f.date, f.media_type
     on conflict (date, media_type) do update
@@ -36,7 +40,9 @@ begin
         deleted_files = a.deleted_files + excluded.deleted_files,
         deleted_bytes = a.deleted_bytes + excluded.deleted_bytes,
         processing_ms = a.processing_ms + excluded.processing_ms,
-        retried_files = a.retried_files + excluded.retried_files;
+        retried_files = a.retried_files + excluded.retried_files,
+        lost_files = a.lost_files + excluded.lost_files,
+        lost_bytes = a.lost_bytes + excluded.lost_bytes;
 
     insert into public.media_processing_times as t (date, media_type, time_bucket, files)
     select f.date, f.media_type, f.time_bucket, sum(f.total_files)

@@ -11,7 +11,8 @@ returns table (
     saved_bytes bigint,
     failed_files bigint,
     retried_files bigint,
-    deleted_files bigint
+    deleted_files bigint,
+    lost_files bigint
 )
 language sql
 stable
@@ -19,16 +20,17 @@ set search_path = ''
 as $$
     with counted as (
         select a.media_type, a.total_files, a.total_size_bytes, a.unique_files, a.deduplicated_files,
-            a.saved_bytes, a.failed_files, a.retried_files, a.deleted_files
+            a.saved_bytes, a.failed_files, a.retried_files, a.deleted_files, a.lost_files
         from public.media_analytics a
         union all
         select d.media_type, d.total_files, d.total_size_bytes, d.unique_files, d.deduplicated_files,
-            d.saved_bytes, d.failed_files, d.retried_files, d.deleted_files
+            d.saved_bytes, d.failed_files, d.retried_files, d.deleted_files, d.lost_files
         from public.media_analytics_deltas d
     )
     select c.media_type, sum(c.total_files)::bigint, sum(c.total_size_bytes)::bigint,
         sum(c.unique_files)::bigint, sum(c.deduplicated_files)::bigint, sum(c.saved_bytes)::bigint,
-        sum(c.failed_files)::bigint, sum(c.retried_files)::bigint, sum(c.deleted_files)::bigint
+        sum(c.failed_files)::bigint, sum(c.retried_files)::bigint, sum(c.deleted_files)::bigint,
+        sum(c.lost_files)::bigint
     from counted c
     group by c.media_type;
 $$;

@@ -1,0 +1,171 @@
+"""What compares storage with the database."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from poller.cli.app import FAILED, app, connected, say
+from poller.config import Settings
+from poller.http import plain
+from poller.records import Difference, Fix
+
+KINDS = ("orphan", "missing", "differs")
+
+
+@app.command()
+def reconcile(
+    fix: Annotated[
+        bool,
+        typer.Option(
+            "--fix",
+            help="Queue orphans for removal, and the attachments of missing and wrong files for"
+            " another download.",
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line, the totals last.")
+    ] = False,
+    bucket: Annotated[str | None, typer.Option(help="This bucket only.")] = None,
+) -> None:
+    """Find files without a row, rows without a file, and files of another size or type.
+
+    Only what is older than media_settings.reconcile_min_age (an hour), in folders of a year and a
+    month. Exits 1 on differences that were not fixed. Needs the role media_admin.
+    """
+    from poller.reconcile import reconciling
+
+    if fix and not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("--fix asks first; where nobody can answer, add --yes")
+    settings = Settings.from_env("supabase_url", "supabase_service_key")
+
+    async def run() -> bool:
+        report = Report(as_json=as_json)
+        async with (
+            connected(settings) as database,
+            reconciling(settings, database, bucket, report.progress) as work,
+        ):
+            report.files = await work.list_files()
+            await work.compare()
+            async for difference in work.confirmed():
+                report.found(difference)
+            if fix and report.differences.total() and (yes or await _agreed(report.plan())):
+                async for one in work.fix():
+                    report.fixed(one)
+        report.totals()
+        return report.differences.total() == report.outcomes["fixed"]
+
+    if not asyncio.run(run()):
+        raise typer.Exit(FAILED)
+
+
+class Report:
+    """Says what is found and done, a line each, and keeps count."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.files = 0
+        self.differences: Counter[str] = Counter()
+        self.outcomes: Counter[str] = Counter()
+        self._as_json = as_json
+        self._live = sys.stderr.isatty()
+        self._attachments = 0
+
+    def progress(self, line: str = "") -> None:
+        """Show how far it is, on a terminal only: a line that the next one replaces."""
+        if self._live:
+            sys.stderr.write(f"\r\x1b[2K{plain(line)[:100]}")
+            sys.stderr.flush()
+
+    def found(self, one: Difference) -> None:
+        if not self.differences and not self._as_json:
+            self._say(f"{'DIFFERENCE':<11} {'FILE':<62} DETAIL")
+        self.differences[one.difference] += 1
+        self._attachments += one.attachments
+        if self._as_json:
+            self._say(json.dumps(asdict(one), default=datetime.isoformat))
+        else:
+            file = plain(f"{one.bucket_name}/{one.storage_path}")
+            self._say(f"{one.difference:<11} {file:<62} {_detail(one)}")
+
+    def fixed(self, one: Fix) -> None:
+        self.outcomes["fixed" if one.done else "left"] += 1
+        self.outcomes[one.outcome] += one.attachments or 1
+        if self._as_json:
+            self._say(json.dumps(asdict(one)))
+        elif not one.done:
+            self._say(
+                f"not fixed: {plain(one.bucket_name)}/{plain(one.storage_path)}: {one.outcome}"
+            )
+
+    def plan(self) -> str:
+        return (
+            f"Remove {_count(self.differences['orphan'], 'file')} and download"
+            f" {_count(self._attachments, 'attachment')} again?"
+        )
+
+    def totals(self) -> None:
+        kinds = {kind: self.differences[kind] for kind in KINDS}
+        fixed, left = self.outcomes["fixed"], self.outcomes["left"]
+        if self._as_json:
+            totals = {"files": self.files, **kinds, "fixed": fixed, "left": left}
+            self._say(json.dumps({"totals": totals}))
+            return
+        found = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+        self._say(f"{_count(self.files, 'file')} in storage: {found}")
+        if fixed or left:
+            self._say(
+                f"{_count(self.outcomes['removal queued'], 'file')} queued for removal,"
+                f" {_count(self.outcomes['queued again'], 'attachment')} queued again,"
+                f" {left:,} not fixed"
+            )
+
+    def _say(self, line: str) -> None:
+        self.progress()
+        say(line)
+
+
+def _detail(one: Difference) -> str:
+    size, kind = _bytes(one.file_size), plain(one.mime_type or "type unknown")
+    if one.difference == "orphan":
+        return f"{size}, {kind}, of {one.changed_at:%Y-%m-%d %H:%M} UTC"
+    attachments, expected = _count(one.attachments, "attachment"), _bytes(one.expected_size)
+    if one.difference == "missing":
+        return f"{attachments}, {expected}, {one.expected_type}"
+    wrong = [
+        f"{held}, not {wanted}"
+        for held, wanted, differs in (
+            (size, expected, one.file_size not in (None, one.expected_size)),
+            (kind, one.expected_type, one.mime_type not in (None, one.expected_type)),
+        )
+        if differs
+    ]
+    return f"{attachments}; {'; '.join(wrong)}"
+
+
+def _bytes(size: int | None) -> str:
+    return "size unknown" if size is None else f"{size:,} bytes"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+async def _agreed(question: str) -> bool:
+    """Ask on the terminal. Not by a call that blocks: Ctrl-C would go unheard."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    loop, answered = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin, answered.set)
+    try:
+        await answered.wait()
+    finally:
+        loop.remove_reader(sys.stdin)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}
