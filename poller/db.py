@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-<<<<<<< HEAD
 from datetime import timedelta
-=======
 from dataclasses import asdict
->>>>>>> rec
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -190,7 +187,6 @@ class Database:
     async def set_project_url(self, project_url: str) -> None:
         await self._value("select public.set_media_project_url($1)", project_url)
 
-<<<<<<< HEAD
     async def project_url(self) -> str | None:
         return await self._value("select public.get_media_project_url()")
 
@@ -209,7 +205,6 @@ class Database:
     async def schema(self) -> set[str]:
         """What the database holds of pgmedia, a line each."""
         return {row[0] for row in await self._rows("select public.describe_media_schema()")}
-=======
     async def begin_reconcile(self, project_url: str, bucket_name: str | None) -> ReconcileRun:
         """Of one bucket or, with None, of all."""
         (row,) = await self._rows(
@@ -269,7 +264,6 @@ class Database:
 
     async def end_reconcile(self, run: ReconcileRun) -> None:
         await self._value("select public.end_media_reconcile($1)", run.run_id)
->>>>>>> rec
 
     async def claim_deletions(self, limit: int) -> list[Deletion]:
         rows = await self._rows(
@@ -329,10 +323,7 @@ class Database:
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
     return [one.id for one in held], [one.fencing_token for one in held]
-<<<<<<< HEAD
-=======
 
 
 def _json(files: Sequence[StoredFile]) -> str:
     return json.dumps([asdict(one) for one in files], default=str)
->>>>>>> rec
