@@ -24,6 +24,8 @@ from poller.records import (
 LEASE_LOST = "MD001"
 LISTEN_SECONDS = 2.0
 """How long a notification may take before LISTEN counts as not working."""
+WEBHOOK_WAIT_SECONDS = 3.0
+"""How long a webhook call may wait for a connection: as long as it then may for a lock."""
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
@@ -44,12 +46,8 @@ DATABASE_AWAY = (
 )
 
 
-# What Postgres says of a text that is not JSON, not even text, or nested deeper than it reads.
-NOT_JSON = (
-    asyncpg.InvalidTextRepresentationError,
-    asyncpg.CharacterNotInRepertoireError,
-    asyncpg.StatementTooComplexError,
-)
+# What Postgres says of a text that is not JSON, or not even text.
+NOT_JSON = (asyncpg.InvalidTextRepresentationError, asyncpg.CharacterNotInRepertoireError)
 
 
 class DatabaseError(Exception):
@@ -58,6 +56,10 @@ class DatabaseError(Exception):
 
 class NotJsonError(Exception):
     """The body of a webhook call is not JSON."""
+
+
+class TooDeepError(Exception):
+    """The body of a webhook call is nested deeper than Postgres reads JSON."""
 
 
 class LeaseLostError(Exception):
@@ -194,20 +196,27 @@ class Database:
         )  # fmt: skip
 
     async def receive_webhook(self, body: bytes) -> str:
-        """Store a webhook call; returns the summary, as JSON. Raises NotJsonError, DatabaseError.
+        """Store a webhook call; returns the summary, as JSON.
 
-        Postgres alone decides what is JSON, so a body is parsed once.
+        Raises NotJsonError and TooDeepError, which are counted, and DatabaseError. Postgres alone
+        decides what is JSON, so a body is parsed once.
         """
         try:
             try:
-                return await self._value(
-                    "select public.receive_whatsapp_webhook($1)", body.decode()
-                )
+                return await self._webhook_call("receive_whatsapp_webhook", body.decode())
             except (*NOT_JSON, UnicodeDecodeError) as error:
-                await self._value("select public.count_webhook_refusal('not_json')")
+                await self._webhook_call("count_webhook_refusal", "not_json")
                 raise NotJsonError(str(error)) from None
+            except asyncpg.StatementTooComplexError as error:
+                await self._webhook_call("count_webhook_refusal", "too_deep")
+                raise TooDeepError(str(error)) from None
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise DatabaseError(f"{type(error).__name__}: {error}") from error
+
+    async def _webhook_call(self, function: str, argument: str) -> Any:
+        call = f"select public.{function}($1)"
+        ((answer,),) = await self._rows(call, argument, wait=WEBHOOK_WAIT_SECONDS)
+        return answer
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
@@ -218,9 +227,13 @@ class Database:
             raise
         return row
 
-    async def _rows(self, call: str, *arguments: object) -> list[asyncpg.Record]:
+    async def _rows(
+        self, call: str, *arguments: object, wait: float | None = None
+    ) -> list[asyncpg.Record]:
+        """`wait`: how many seconds a connection may take to become free."""
         try:
-            return await self._pool.fetch(call, *arguments)
+            async with self._pool.acquire(timeout=wait) as connection:
+                return await connection.fetch(call, *arguments)
         except asyncpg.ReadOnlySQLTransactionError:
             # after a failover the open connections lead to the server that only reads
             await self._pool.expire_connections()

@@ -29,6 +29,9 @@ from tests.webhook.payloads import (
     value,
 )
 
+DOWNLOAD = lost()["errors"]
+UNKNOWN: Json = {"code": 131000, "title": "Something went wrong"}
+
 
 async def receive(db: Any, payload: object) -> Json:
     """The summary of a call, given as an object or as the body's text."""
@@ -184,6 +187,9 @@ async def test_the_thread_names_the_sender_of_old_messages(db: Any) -> None:
         ({}, [{"user_id": "DE.123"}], "DE.123"),
         ({}, [{"wa_id": "49151", "user_id": "DE.123"}], "49151"),
         ({"from": "49151", "from_user_id": "DE.123"}, [], "49151"),
+        ({"from": "", "from_user_id": "DE.123"}, [], "DE.123"),
+        ({"from": "", "from_user_id": ""}, [{"wa_id": "", "user_id": "DE.123"}], "DE.123"),
+        ({"from": ""}, [{"wa_id": ""}], None),
         ({}, [{"user_id": "DE.123"}, {"user_id": "DE.456"}], None),
     ],
 )
@@ -257,7 +263,7 @@ async def test_texts(db: Any, text: str, one: Json) -> None:
         message("reaction", reaction={"message_id": "wamid.1", "emoji": ""}),
         message("reaction", reaction={"message_id": "wamid.1"}),
         message("revoke", revoke={"original_message_id": "wamid.1"}),
-        message("unsupported", errors=[{"code": 131051, "title": "Message type unknown"}]),
+        message("text", errors=None),
         message("location", location={"latitude": 1.5, "longitude": 2}),
         message("contacts", contacts=[{"name": {"formatted_name": "Bo"}}]),
         message("system", system={"body": "changed number"}, timestamp=1669233778),
@@ -314,7 +320,71 @@ async def test_lost_media_of_an_unsupported_type(db: Any) -> None:
     )
 
     assert summary["media_failed"] == 1
+    assert summary["errors"] == {"whatsapp_131051": 1}
     assert await db.fetchval("select media_type from media") is None
+
+
+def inside_an_edit(**content: Any) -> Json:
+    return edit("wamid.1", {"type": "video", **content})
+
+
+@pytest.mark.parametrize(
+    ("one", "kind", "code", "errors"),
+    [
+        (inside_an_edit(errors=DOWNLOAD), "video", "131052", {}),
+        (inside_an_edit() | {"errors": DOWNLOAD}, "video", "131052", {}),
+        (message("edit", edit={"type": "audio", "errors": DOWNLOAD}), "audio", "131052", {}),
+        (inside_an_edit(video={"id": ""}, errors=DOWNLOAD), "video", "131052", {}),
+        (lost(image={"id": None}), "image", "131052", {}),
+        (lost(image={"id": ""}), "image", "131052", {}),
+        (lost(image={}), "image", "131052", {}),
+        (lost(image=[]), "image", "131052", {}),
+        (lost(image="gone"), "image", "131052", {}),
+        (lost(errors=[UNKNOWN, *DOWNLOAD]), "image", "131052", {"whatsapp_131000": 1}),
+        (lost(errors=[*DOWNLOAD, *DOWNLOAD]), "image", "131052", {"whatsapp_131052": 1}),
+        (lost(errors=[UNKNOWN]), "image", "131000", {}),
+        (lost(errors=UNKNOWN), "image", "131000", {}),
+        (lost(errors=[7]), "image", "unknown", {}),
+    ],
+)
+async def test_every_way_to_lose_a_file(
+    db: Any, one: Json, kind: str, code: str, errors: Json
+) -> None:
+    summary = await receive(db, received(message("text"), one, message("text")))
+
+    assert (summary["media_failed"], summary["media_queued"]) == (1, 0)
+    assert summary["errors"] == errors
+    (row,) = await media_of(db, one)
+    assert (row["media_type"], row["failure_code"]) == (kind, f"whatsapp_{code}")
+    again = await receive(db, received(one))
+    assert (again["media_failed"], again["errors"]) == (0, errors)
+
+
+@pytest.mark.parametrize(
+    ("one", "errors"),
+    [
+        (message(image=None), {"media_missing": 1}),
+        (message(image=[]), {"media_missing": 1}),
+        (message(image=None, errors=[]), {"media_missing": 1}),
+        (message(image=None) | {"errors": None}, {"media_missing": 1}),
+        (inside_an_edit(), {"media_missing": 1}),
+        (message("unsupported", errors=[{"code": 131051}]), {"whatsapp_131051": 1}),
+        (message("text", errors=[UNKNOWN, UNKNOWN]), {"whatsapp_131000": 2}),
+        (edit("wamid.1", {"type": "text", "errors": [UNKNOWN]}), {"whatsapp_131000": 1}),
+    ],
+)
+async def test_what_explains_no_lost_file_is_counted(db: Any, one: Json, errors: Json) -> None:
+    summary = await receive(db, received(one))
+
+    assert summary["errors"] == errors
+    assert (summary["media_failed"], summary["media_queued"]) == (0, 0)
+
+
+async def test_one_file_is_lost_and_another_is_not(db: Any) -> None:
+    summary = await receive(db, received(lost(), message(), message(image=[media(), {"id": 5}])))
+
+    assert (summary["media_failed"], summary["media_queued"]) == (1, 3)
+    assert summary["errors"] == {}
 
 
 async def test_media_that_came_with_a_warning_is_not_lost(db: Any) -> None:
@@ -323,6 +393,7 @@ async def test_media_that_came_with_a_warning_is_not_lost(db: Any) -> None:
     summary = await receive(db, received(one))
 
     assert (summary["media_queued"], summary["media_failed"]) == (1, 0)
+    assert summary["errors"] == {"whatsapp_131000": 1}
     assert [row["status"] for row in await media_of(db, one)] == ["pending"]
 
 
@@ -366,7 +437,7 @@ async def test_the_same_content_twice_in_one_call_is_fetched_once(db: Any) -> No
         (received(message(id=None), message(id=" ")), {"message_without_id": 2}),
         (received(message(id={"a": 1}), message(id=[])), {"message_without_id": 2}),
         (received(message(id="x" * 10_000)), {"message_id_too_long": 1}),
-        (received(message(image="pic"), message(image=None)), {"media_not_an_object": 1}),
+        (received(message(image="pic"), message(image=[None])), {"media_not_an_object": 2}),
         (received(message(image={}), message(image=media(id=""))), {"media_without_id": 2}),
         (received(message(image=media(id="9" * 10_000))), {"media_id_too_long": 1}),
         ('{"entry": ' + "[" * 3000 + "]" * 3000 + "}", {"no_changes": 1}),
@@ -414,6 +485,25 @@ async def test_characters_that_jsonb_lacks(db: Any, escapes: str, kept: str) -> 
 
     assert (summary["new"], summary["media_queued"], summary["errors"]) == (1, 1, {})
     assert await db.fetchval("select caption from media") == kept
+
+
+@pytest.mark.parametrize(
+    ("body", "errors"),
+    [
+        ('{"a": "%s"}' % (r"\udc00" * 200_000), {"no_changes": 1}),
+        ('{"a": "%s"}' % (r"\ud83d" * 200_000), {"no_changes": 1}),
+        (json.dumps(received(*[5] * 1_000_000)), {"message_not_an_object": 1_000_000}),  # pyright: ignore[reportArgumentType]
+        (json.dumps(call(change(statuses=[5] * 1_000_000))), {}),
+    ],
+    ids=["low surrogates", "high surrogates", "messages", "statuses"],
+)  # fmt: skip
+async def test_a_call_full_of_one_thing_takes_no_quadratic_time(
+    db: Any, body: str, errors: Json
+) -> None:
+    """Quadratic, each of these takes minutes; the limit is no measure, but the end of a hang."""
+    await db.execute("set statement_timeout = '30s'")
+
+    assert (await receive(db, body))["errors"] == errors
 
 
 async def test_a_thousand_messages_in_one_call(db: Any) -> None:
