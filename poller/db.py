@@ -45,7 +45,6 @@ DATABASE_AWAY = (
     asyncpg.SerializationError,
 )
 
-
 # What Postgres says of a text that is not JSON, or not even text.
 NOT_JSON = (asyncpg.InvalidTextRepresentationError, asyncpg.CharacterNotInRepertoireError)
 
@@ -54,12 +53,8 @@ class DatabaseError(Exception):
     """A call was not carried out and may be repeated: the database is away, or was at fault."""
 
 
-class NotJsonError(Exception):
-    """The body of a webhook call is not JSON."""
-
-
-class TooDeepError(Exception):
-    """The body of a webhook call is nested deeper than Postgres reads JSON."""
+class UnreadableError(Exception):
+    """The body of a webhook call is not JSON (`not_json`), or nested past Postgres (`too_deep`)."""
 
 
 class LeaseLostError(Exception):
@@ -198,25 +193,22 @@ class Database:
     async def receive_webhook(self, body: bytes) -> str:
         """Store a webhook call; returns the summary, as JSON.
 
-        Raises NotJsonError and TooDeepError, which are counted, and DatabaseError. Postgres alone
-        decides what is JSON, so a body is parsed once.
+        Raises UnreadableError, which is counted, and DatabaseError. Postgres alone decides what is
+        JSON, so a body is parsed once.
         """
         try:
             try:
-                return await self._webhook_call("receive_whatsapp_webhook", body.decode())
-            except (*NOT_JSON, UnicodeDecodeError) as error:
-                await self._webhook_call("count_webhook_refusal", "not_json")
-                raise NotJsonError(str(error)) from None
-            except asyncpg.StatementTooComplexError as error:
-                await self._webhook_call("count_webhook_refusal", "too_deep")
-                raise TooDeepError(str(error)) from None
+                call = "select public.receive_whatsapp_webhook($1)"
+                return await self._value(call, body.decode(), wait=WEBHOOK_WAIT_SECONDS)
+            except (*NOT_JSON, UnicodeDecodeError):
+                reason = "not_json"
+            except asyncpg.StatementTooComplexError:
+                reason = "too_deep"
+            call = "select public.count_webhook_refusal($1)"
+            await self._value(call, reason, wait=WEBHOOK_WAIT_SECONDS)
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise DatabaseError(f"{type(error).__name__}: {error}") from error
-
-    async def _webhook_call(self, function: str, argument: str) -> Any:
-        call = f"select public.{function}($1)"
-        ((answer,),) = await self._rows(call, argument, wait=WEBHOOK_WAIT_SECONDS)
-        return answer
+        raise UnreadableError(reason)
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
@@ -239,8 +231,8 @@ class Database:
             await self._pool.expire_connections()
             raise
 
-    async def _value(self, call: str, *arguments: object) -> Any:
-        return (await self._rows(call, *arguments))[0][0]
+    async def _value(self, call: str, *arguments: object, wait: float | None = None) -> Any:
+        return (await self._rows(call, *arguments, wait=wait))[0][0]
 
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:

@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from poller.config import Settings
 from poller.connection import GuardedConnection
-from poller.db import Database, DatabaseError, NotJsonError, TooDeepError
+from poller.db import Database, DatabaseError, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -76,12 +76,11 @@ class Door:
             return PlainTextResponse("the signature does not fit the body", 403)
         try:
             summary = await self.database.receive_webhook(body)
-        except NotJsonError as error:
-            log.warning("webhook: refused a signed call that is not JSON: %s", error)
+        except UnreadableError as error:
+            log.warning("webhook: refused a signed call: %s", error)
+            if str(error) == "too_deep":  # will never be less, so Meta need not send it again
+                return PlainTextResponse("nested too deeply to be stored: counted and dropped")
             return PlainTextResponse("the body is not JSON", 400)
-        except TooDeepError as error:
-            log.warning("webhook: refused a signed call that is nested too deeply: %s", error)
-            return PlainTextResponse("nested too deeply to be stored: counted and dropped")
         except DatabaseError as error:
             log.warning("webhook: not stored: %s", error)
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
@@ -152,7 +151,7 @@ async def serve(settings: Settings) -> None:
             access_log=False,  # it would show the verify token
             server_header=False,
             ws="none",
-            limit_concurrency=MOST_CONNECTIONS + 1,  # 503 when even so there are more
+            limit_concurrency=2 * MOST_CONNECTIONS,  # 503, if as many wait for the database
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=round(settings.pgmedia_grace_seconds),
         )
