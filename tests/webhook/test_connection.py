@@ -41,7 +41,7 @@ async def test_silent_clients_do_not_keep_meta_out(
 ) -> None:
     meta = (await start_door()).meta
     with contextlib.ExitStack() as open_connections:
-        for _ in range(MOST_CONNECTIONS + 50):
+        for _ in range(2 * MOST_CONNECTIONS + 10):
             open_connections.enter_context(dial(meta, first_bytes))
 
         answers = [(await meta.post(received(message()))).status_code for _ in range(3)]
@@ -54,7 +54,7 @@ async def test_idle_clients_do_not_keep_meta_out(db: Any, start_door: StartDoor)
     """Those that were answered once, and stay."""
     meta = (await start_door()).meta
     with contextlib.ExitStack() as open_connections:
-        for _ in range(MOST_CONNECTIONS + 50):
+        for _ in range(2 * MOST_CONNECTIONS + 10):
             one = open_connections.enter_context(dial(meta, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
             assert one.recv(100).startswith(b"HTTP/1.1 404")
 
