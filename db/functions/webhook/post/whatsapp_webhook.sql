@@ -17,10 +17,11 @@ declare
     v_most integer := (select s.webhook_max_bytes from public.media_settings s);
 begin
     if length(v_body) > v_most then
-        return public.refuse_webhook_call(413, 'too_large', format('more than %s bytes', v_most));
+        return public.refuse_webhook_call(413, 'too_large', format('more than %s bytes', v_most))::public."*/*";
     end if;
     if not public.verify_whatsapp_signature(v_body, v_signature, (select s.app_secret from public.media_secrets s)) then
-        return public.refuse_webhook_call(403, 'bad_signature', 'the signature does not fit the body');
+        return public.refuse_webhook_call(
+            403, 'bad_signature', 'the signature does not fit the body')::public."*/*";
     end if;
     perform set_config('response.headers', '[{"Content-Type": "application/json; charset=utf-8"}]', true);
     return convert_to(public.receive_whatsapp_webhook($1)::text, 'UTF8')::public."*/*";
