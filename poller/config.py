@@ -148,6 +148,13 @@ class Settings(BaseSettings):
     pgmedia_webhook_port: int = Field(
         default=8080, ge=0, le=65535, description="Port that `pgmedia webhook` listens on."
     )
+    pgmedia_webhook_seconds: float = Field(
+        default=20.0,
+        gt=0,
+        le=3600,
+        description="How long a request to `pgmedia webhook` may take to come in, to its last "
+        "byte.",
+    )
     pgmedia_concurrency: int = Field(
         default=16,
         ge=1,

@@ -29,6 +29,8 @@ from poller.records import (
 )
 
 LEASE_LOST = "MD001"
+WEBHOOK_WAIT_SECONDS = 3.0
+"""How long a webhook call may wait for a connection: as long as it then may for a lock."""
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
@@ -48,20 +50,16 @@ DATABASE_AWAY = (
     asyncpg.SerializationError,
 )
 
-# What Postgres says of a text that is not JSON, not even text, or nested deeper than it reads.
-NOT_JSON = (
-    asyncpg.InvalidTextRepresentationError,
-    asyncpg.CharacterNotInRepertoireError,
-    asyncpg.StatementTooComplexError,
-)
+# What Postgres says of a text that is not JSON, or not even text.
+NOT_JSON = (asyncpg.InvalidTextRepresentationError, asyncpg.CharacterNotInRepertoireError)
 
 
 class DatabaseError(Exception):
     """A call was not carried out and may be repeated: the database is away, or was at fault."""
 
 
-class NotJsonError(Exception):
-    """The body of a webhook call is not JSON."""
+class UnreadableError(Exception):
+    """The body of a webhook call is not JSON (`not_json`), or nested past Postgres (`too_deep`)."""
 
 
 class LeaseLostError(Exception):
@@ -97,6 +95,7 @@ class Database:
             timeout=10,
             command_timeout=60,
             statement_cache_size=100 if own_session else 0,
+            reset=lambda _: asyncio.sleep(0),  # a round trip saved: no call changes its session
             server_settings={"application_name": f"pgmedia {poller}"},
         )
         return cls(pool, poller)
@@ -285,20 +284,24 @@ class Database:
         )  # fmt: skip
 
     async def receive_webhook(self, body: bytes) -> str:
-        """Store a webhook call; returns the summary, as JSON. Raises NotJsonError, DatabaseError.
+        """Store a webhook call; returns the summary, as JSON.
 
-        Postgres alone decides what is JSON, so a body is parsed once.
+        Raises UnreadableError, which is counted, and DatabaseError. Postgres alone decides what is
+        JSON, so a body is parsed once.
         """
         try:
             try:
-                return await self._value(
-                    "select public.receive_whatsapp_webhook($1)", body.decode()
-                )
-            except (*NOT_JSON, UnicodeDecodeError) as error:
-                await self._value("select public.count_webhook_refusal('not_json')")
-                raise NotJsonError(str(error)) from None
+                call = "select public.receive_whatsapp_webhook($1)"
+                return await self._value(call, body.decode(), wait=WEBHOOK_WAIT_SECONDS)
+            except (*NOT_JSON, UnicodeDecodeError):
+                reason = "not_json"
+            except asyncpg.StatementTooComplexError:
+                reason = "too_deep"
+            call = "select public.count_webhook_refusal($1)"
+            await self._value(call, reason, wait=WEBHOOK_WAIT_SECONDS)
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             raise DatabaseError(f"{type(error).__name__}: {error}") from error
+        raise UnreadableError(reason)
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
@@ -309,16 +312,19 @@ class Database:
             raise
         return row
 
-    async def _rows(self, call: str, *arguments: object) -> list[asyncpg.Record]:
+    async def _rows(
+        self, call: str, *arguments: object, wait: float | None = None
+    ) -> list[asyncpg.Record]:
         try:
-            return await self._pool.fetch(call, *arguments)
+            async with self._pool.acquire(timeout=wait) as connection:
+                return await connection.fetch(call, *arguments)
         except asyncpg.ReadOnlySQLTransactionError:
             # after a failover the open connections lead to the server that only reads
             await self._pool.expire_connections()
             raise
 
-    async def _value(self, call: str, *arguments: object) -> Any:
-        return (await self._rows(call, *arguments))[0][0]
+    async def _value(self, call: str, *arguments: object, wait: float | None = None) -> Any:
+        return (await self._rows(call, *arguments, wait=wait))[0][0]
 
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -19,7 +18,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from poller.config import Settings
-from poller.db import Database, DatabaseError, NotJsonError
+from poller.connection import GuardedConnection
+from poller.db import Database, DatabaseError, UnreadableError
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,6 @@ MAX_BODY_BYTES = 3 * 1024 * 1024
 """As much as Meta sends in one call."""
 MOST_DRAINED_BYTES = 4 * MAX_BODY_BYTES
 """A body that is too large is read on up to here: a sender that still writes hears no answer."""
-BODY_SECONDS = 20.0
-"""How long a body may take to come in."""
 RETRY_AFTER_SECONDS = 5
 HANG_UP = {"Connection": "close"}
 """Else the rest of a body that is not wanted would be read to its end."""
@@ -37,7 +35,7 @@ KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection: none sends a call into one that just closed."""
 DATABASE_CONNECTIONS = 8
 MOST_CONNECTIONS = 256
-"""Clients at once; those beyond are answered 503. It bounds the memory that bodies take."""
+"""Connections at once; see GuardedConnection. It bounds the memory that bodies take."""
 
 
 class TooLargeError(Exception):
@@ -46,7 +44,10 @@ class TooLargeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Answers Meta. Any answer but 200 makes Meta send the call again, so only 200 means kept."""
+    """Answers Meta. Any answer but 200 makes Meta send the call again, for days.
+
+    So 200 means that it need not: the call is kept, or it is one that can never be.
+    """
 
     database: Database
     app_secret: SecretStr
@@ -65,19 +66,20 @@ class Door:
     async def receive(self, request: Request) -> Response:
         """A call. Nothing is done with a body whose signature has not been checked."""
         try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await read_body(request)
+            body = await read_body(request)
         except TooLargeError:
             return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes", 413, HANG_UP)
-        except (TimeoutError, ClientDisconnect):
-            return PlainTextResponse("the body did not come in", 408, HANG_UP)
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody hears it
         if not self.signed(body, request.headers.get("x-hub-signature-256", "")):
             log.warning("webhook: refused a call with a bad signature")
             return PlainTextResponse("the signature does not fit the body", 403)
         try:
             summary = await self.database.receive_webhook(body)
-        except NotJsonError as error:
-            log.warning("webhook: refused a signed call that is not JSON: %s", error)
+        except UnreadableError as error:
+            log.warning("webhook: refused a signed call: %s", error)
+            if str(error) == "too_deep":  # will never be less, so Meta need not send it again
+                return PlainTextResponse("nested too deeply to be stored: counted and dropped")
             return PlainTextResponse("the body is not JSON", 400)
         except DatabaseError as error:
             log.warning("webhook: not stored: %s", error)
@@ -144,11 +146,12 @@ async def serve(settings: Settings) -> None:
             application(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token),
             host=settings.pgmedia_webhook_host,
             port=settings.pgmedia_webhook_port,
+            http=GuardedConnection.with_limits(settings.pgmedia_webhook_seconds, MOST_CONNECTIONS),
             log_config=None,
             access_log=False,  # it would show the verify token
             server_header=False,
             ws="none",
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=2 * MOST_CONNECTIONS,  # 503, if as many wait for the database
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=round(settings.pgmedia_grace_seconds),
         )

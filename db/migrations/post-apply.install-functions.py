@@ -6,11 +6,14 @@ function reaches a database that has no pending migration. It is one transaction
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
-from psycopg.errors import InvalidFunctionDefinition
+from psycopg.errors import Diagnostic, InvalidFunctionDefinition
 from yoyo import step  # pyright: ignore[reportUnknownVariableType]
+
+log = logging.getLogger("pgmedia.migrate")
 
 FUNCTIONS = Path(__file__).resolve().parents[1] / "functions"
 END_OF_BODY = "\n$$;\n"
@@ -54,9 +57,15 @@ begin
     loop
         execute format('grant execute on function %s to service_role', r.signature);
     end loop;
-    -- What an operator opened stays open.
+    -- What an operator opened stays open, if it can.
     if exists (select from public.media_secrets s where s.webhook_open) then
-        perform public.open_whatsapp_webhook();
+        begin
+            perform public.open_whatsapp_webhook();
+        exception when sqlstate 'MD053' then
+            perform public.close_whatsapp_webhook();
+            raise warning 'whatsapp_webhook is closed now: %', sqlerrm
+                using hint = 'Call open_whatsapp_webhook() when that is mended.';
+        end;
     end if;
 end $$;
 """
@@ -64,6 +73,7 @@ end $$;
 
 def install_functions(connection: Any) -> None:
     """Replace all functions; drop those installed earlier that no file defines any more."""
+    connection.add_notice_handler(pass_on)
     cursor = connection.cursor()
     cursor.execute("set local lock_timeout = '5s'")
     cursor.execute("set local search_path = ''")  # signatures are recorded with their schema
@@ -80,6 +90,12 @@ def install_functions(connection: Any) -> None:
         [[signature] for signature in installed],
     )
     cursor.execute(CLOSE_TO_THE_PUBLIC)
+
+
+def pass_on(notice: Diagnostic) -> None:
+    """What the database warns of is for whoever migrates."""
+    if notice.severity_nonlocalized == "WARNING":
+        log.warning("warning: %s %s", notice.message_primary, notice.message_hint or "")
 
 
 def install(connection: Any, path: Path, recorded: set[str]) -> str:

@@ -117,7 +117,14 @@ async def test_a_signed_call_is_stored_to_the_byte(
     assert kept.encode() == body
 
 
-async def test_without_the_signature_nothing_is_done(db: Any, admin: Any, meta: Meta) -> None:
+async def refusals(db: Any) -> dict[str, int]:
+    rows = await db.fetch("select reason, refusals from whatsapp_webhook_refusals")
+    return {row["reason"]: row["refusals"] for row in rows}
+
+
+async def test_without_the_signature_nothing_is_done_but_a_count(
+    db: Any, admin: Any, meta: Meta
+) -> None:
     await open_door(admin)
     body = json.dumps(received(message())).encode()
 
@@ -131,6 +138,54 @@ async def test_without_the_signature_nothing_is_done(db: Any, admin: Any, meta: 
     assert APP_SECRET not in "".join(answer.text for answer in bad)
     for table in ("whatsapp_webhook_events", "messages", "media"):
         assert await db.fetchval(f"select count(*) from {table}") == 0
+    assert await refusals(db) == {"bad_signature": 5}
+    assert "does not fit" in bad[0].text
+    assert bad[0].headers["content-type"].startswith("text/plain")
+
+
+async def test_a_call_that_is_too_large_is_refused_and_counted(
+    db: Any, admin: Any, meta: Meta
+) -> None:
+    await open_door(admin)
+    largest = b'{"entry": "' + b"x" * (3 * 1024 * 1024 - 13) + b'"}'
+
+    assert (await meta.post(largest)).status_code == 200
+    assert (await meta.post(largest + b" ")).status_code == 413
+    assert await refusals(db) == {"too_large": 1}
+
+    await db.execute("update media_settings set webhook_max_bytes = 100")
+    assert (await meta.post(b" " * 99 + b"{}")).status_code == 413
+    assert (await meta.post(b" " * 98 + b"{}")).status_code == 200
+    assert await db.fetchval("select count(*) from whatsapp_webhook_events") == 2
+
+
+@pytest.mark.parametrize("body", [b"{", b"[" * 20_000 + b"]" * 20_000])
+async def test_what_postgres_cannot_read_never_reaches_the_function(
+    db: Any, admin: Any, meta: Meta, body: bytes
+) -> None:
+    await open_door(admin)
+
+    assert (await meta.post(body)).status_code == 400
+    assert await refusals(db) == {}
+
+
+async def test_a_refusal_does_not_wait_for_the_disk(db: Any) -> None:
+    await db.execute("set synchronous_commit = on")
+    async with db.transaction():
+        await db.execute("select refuse_webhook_call(403, 'bad_signature', 'no')")
+        assert await db.fetchval("show synchronous_commit") == "off"
+        assert await db.fetchval("show response.status") == "403"
+    assert await db.fetchval("show synchronous_commit") == "on"
+
+
+async def test_a_call_gives_up_at_a_lock(db: Any, admin: Any, meta: Meta) -> None:
+    await open_door(admin)
+    async with db.transaction():
+        await db.execute("lock table messages")
+        answer = await meta.post(received(message()))
+
+    assert answer.status_code >= 500
+    assert (await meta.post(received(message()))).status_code == 200
 
 
 async def test_an_open_door_gives_anon_nothing_else(db: Any, admin: Any) -> None:

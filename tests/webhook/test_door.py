@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from poller.webhook import MAX_BODY_BYTES
+from poller.webhook import DATABASE_CONNECTIONS, MAX_BODY_BYTES
 from tests.conftest import Connect
 from tests.helpers import eventually
 from tests.webhook.conftest import StartDoor
@@ -70,7 +70,7 @@ async def test_a_bad_signature_is_refused(db: Any, start_door: StartDoor, header
     assert (await meta.post(b"{}")).status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'"\0"', b"NaN", b"[" * 100_000])
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff\xfe", b'"\0"', b"NaN", b"[}"])
 async def test_a_signed_body_that_is_not_json_is_only_counted(
     db: Any, start_door: StartDoor, body: bytes
 ) -> None:
@@ -83,6 +83,22 @@ async def test_a_signed_body_that_is_not_json_is_only_counted(
     assert await db.fetch("select reason, refusals from whatsapp_webhook_refusals") == [
         ("not_json", 1)
     ]
+
+
+async def test_a_body_nested_too_deeply_is_counted_and_need_not_come_again(
+    db: Any, start_door: StartDoor
+) -> None:
+    door = await start_door()
+
+    answer = await door.meta.post(b"[" * 20_000 + b"]" * 20_000)
+
+    assert answer.status_code == 200
+    assert answer.text == "nested too deeply to be stored: counted and dropped"
+    assert await count(db, "whatsapp_webhook_events") == 0
+    assert await db.fetch("select reason, refusals from whatsapp_webhook_refusals") == [
+        ("too_deep", 1)
+    ]
+    assert "refused a signed call: too_deep" in door.log.read_text()
 
 
 async def test_an_unsigned_body_that_is_not_json_is_not_even_counted(
@@ -131,6 +147,25 @@ async def test_a_client_that_goes_away_leaves_no_trace(db: Any, start_door: Star
     assert (await door.meta.post(received(message()))).status_code == 200
     assert await count(db, "whatsapp_webhook_events") == 1
     assert "Traceback" not in door.log.read_text()
+
+
+async def test_a_locked_table_is_waited_for_briefly(
+    db: Any, connect: Connect, start_door: StartDoor
+) -> None:
+    """Also by the calls that find no connection to the database free."""
+    door = await start_door()
+    meta = door.meta
+    blocker = await connect()
+    async with blocker.transaction():
+        await blocker.execute("lock table messages")
+        calls = [meta.post(received(message())) for _ in range(2 * DATABASE_CONNECTIONS + 1)]
+        answers = await asyncio.gather(*calls)
+
+    assert {answer.status_code for answer in answers} == {503}
+    for reason in ("LockNotAvailableError", "TimeoutError"):
+        assert f"not stored: {reason}" in door.log.read_text()
+    assert (await meta.post(received(message()))).status_code == 200
+    assert await count(db, "whatsapp_webhook_events") == 1
 
 
 async def test_other_paths_and_methods_are_refused(start_door: StartDoor) -> None:

@@ -6,21 +6,22 @@ language sql
 immutable
 set search_path = ''
 as $$
-    with ignored (field) as (
-        select 'statuses' from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*].value.statuses[*]')
+    with ignored (field, n) as (
+        select v.field, jsonb_array_length(jsonb_path_query_array(p_payload, v.path))
+        from (values
+            ('statuses', jsonpath 'lax $.entry[*].changes[*].value.statuses[*]'),
+            ('errors', jsonpath 'lax $.entry[*].changes[*].value.errors[*]'),
+            ('errors', jsonpath 'lax $.entry[*].changes[*].value.history[*].errors[*]')
+        ) v (field, path)
         union all
-        select 'errors' from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*].value.errors[*]')
-        union all
-        select 'errors' from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*].value.history[*].errors[*]')
-        union all
-        select left(coalesce(c.change ->> 'field', 'unnamed'), 100)
-        from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*]') c (change)
+        select left(coalesce(c.change ->> 'field', 'unnamed'), 100), 1
+        from jsonb_array_elements(jsonb_path_query_array(p_payload, 'lax $.entry[*].changes[*]')) c (change)
         where jsonb_typeof(c.change) = 'object'
             and not jsonb_path_exists(c.change, 'lax $.value ? (exists (@.messages) || exists (@.message_echoes)
                 || exists (@.history) || exists (@.statuses) || exists (@.errors))')
     )
     select coalesce(jsonb_object_agg(i.field, i.n), '{}')
-    from (select field, count(*) as n from ignored group by field) i;
+    from (select field, sum(n) as n from ignored group by field having sum(n) > 0) i;
 $$;
 
 comment on function public.count_ignored_fields is

@@ -14,11 +14,11 @@ as $$
     where p_payload is null or not jsonb_path_exists(p_payload, 'lax $.entry[*].changes[*]')
     union all
     select 'change_not_an_object'
-    from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*]') c (change)
+    from jsonb_array_elements(jsonb_path_query_array(p_payload, 'lax $.entry[*].changes[*]')) c (change)
     where jsonb_typeof(c.change) <> 'object'
     union all
     select 'change_without_value'
-    from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*]') c (change)
+    from jsonb_array_elements(jsonb_path_query_array(p_payload, 'lax $.entry[*].changes[*]')) c (change)
     where jsonb_typeof(c.change) = 'object' and coalesce(jsonb_typeof(c.change -> 'value'), '') not in ('object', 'array');
 $$;
 

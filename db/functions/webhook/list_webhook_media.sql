@@ -1,8 +1,9 @@
--- The media objects of stored messages, those inside an edit included, and media that came as an error.
+-- The media of stored messages: objects to fetch, and files that came as an error.
 --
--- The types are those that have a bucket; `voice` is audio. A media message with errors and without a
--- media object is one that WhatsApp lost (131052 and its like): its id is made of the error's code, so
--- that a repeat finds it again. In plpgsql, which keeps the plan: planning would cost more than running.
+-- Where a file was meant and none can be fetched, the first error of the message tells why: that file is
+-- lost, and its id is made of the error's code, so that a repeat finds it again. Every other error is
+-- a problem, as is a file that was meant and is neither there nor explained. No join: how many parts
+-- there are is nothing a plan could know.
 
 create or replace function public.list_webhook_media(p_messages jsonb)
 returns table (
@@ -22,46 +23,38 @@ as $$
 #variable_conflict use_column
 begin
     return query
-    with kinds (key, media_type) as (
-        select t, t from public.media_buckets b cross join unnest(b.media_types) t
-        union
-        values ('voice', 'audio')
+    with weighed as (
+        select p.*,
+            bool_or(p.part = 'object') over message as held,
+            bool_or(p.part = 'object' and p.problem is null) over message as fetchable,
+            bool_or(p.part = 'error') over message as explained,
+            bool_or(p.part <> 'error' or p.code in ('131052', '131053')) over message as meant,
+            min(p.media_type) over message as meant_type,
+            row_number() over (partition by p.place, p.part order by p.rank) = 1 as first
+        from public.list_webhook_parts(p_messages) p
+        window message as (partition by p.place)
     ),
-    stored as (
-        select s.id, 'whatsapp:' || coalesce(s.phone_number_id, 'default') as source, m.raw, k.media_type
-        from jsonb_to_recordset(p_messages) m (id text, message_type text, raw jsonb)
-        join public.messages s on s.whatsapp_message_id = m.id
-        left join kinds k on k.key = m.message_type
-    ),
-    found as (
-        select s.id, s.source, k.media_type, o.media
-        from stored s
-        cross join lateral unnest(array[s.raw, s.raw -> 'edit', s.raw #> '{edit,message}']) c (carrier)
-        join kinds k on jsonb_typeof(c.carrier) = 'object' and c.carrier ? k.key
-        cross join lateral jsonb_path_query(c.carrier -> k.key, 'lax $[*]') o (media)
+    judged as (
+        select w.*, w.meant and w.explained and not w.fetchable as lost,
+            w.meant and w.explained and not w.fetchable and w.part = 'error' and w.first as tells
+        from weighed w
     )
-    select f.id, f.source, f.media_type, f.media, f.media ->> 'id', null, null,
-        case
-            when jsonb_typeof(f.media) <> 'object' then 'media_not_an_object'
-            when coalesce(jsonb_typeof(f.media -> 'id'), '') not in ('string', 'number')
-                or btrim(f.media ->> 'id') = '' then 'media_without_id'
-            when length(f.media ->> 'id') > 500 then 'media_id_too_long'
-        end
-    from found f
-    union all
-    select s.id, s.source, s.media_type, null, 'error:' || e.code, 'whatsapp_' || e.code,
-        left(concat_ws(': ', e.error ->> 'title', coalesce(e.error #>> '{error_data,details}', e.error ->> 'message')), 2000),
-        null
-    from stored s
-    cross join lateral (
-        select x.error, coalesce(substring(x.error ->> 'code' from '^[0-9]{1,10}$'), 'unknown') as code
-        from jsonb_path_query_first(s.raw, 'lax $.errors[*]') x (error)
-        where x.error is not null
-    ) e
-    where (s.media_type is not null or e.code in ('131052', '131053'))
-        and not exists (select from kinds k where s.raw #> array[k.key, 'id'] is not null);
+    select j.message_id, j.source,
+        case when j.part = 'error' then j.meant_type else j.media_type end,
+        case when j.part = 'object' then j.value end,
+        case when j.part = 'object' then j.value ->> 'id' when j.tells then 'error:' || j.code end,
+        case when j.tells then 'whatsapp_' || j.code end,
+        case when j.tells then left(concat_ws(': ', j.value ->> 'title',
+            coalesce(j.value #>> '{error_data,details}', j.value ->> 'message')), 2000) end,
+        case when not j.tells then j.problem end
+    from judged j
+    where case j.part
+        when 'object' then not j.lost
+        when 'type' then j.first and not j.held and not j.explained
+        else true
+    end;
 end;
 $$;
 
 comment on function public.list_webhook_media is
-    'The media of messages (as list_webhook_messages gives them, an array) that are in the table messages: objects, or failures with WhatsApp''s code and text; problem says why one cannot be used.';
+    'The media of messages (as list_webhook_messages gives them, an array) that are in the table messages: objects, or failures with WhatsApp''s code and text; problem says why one cannot be used, or names an error of WhatsApp that took no file.';

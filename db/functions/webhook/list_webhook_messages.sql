@@ -1,8 +1,9 @@
 -- Every message of every entry and change: received, echoed from the business's own phone, or history.
 --
 -- jsonpath in lax mode takes an object where a list is expected, and finds nothing where the shape is
--- another, so nothing here raises. `problem` is set when a message cannot be used at all. In plpgsql,
--- which keeps the plan: planning would cost more than running.
+-- another, so nothing here raises; as an array, because jsonb_path_query() takes quadratic time for its
+-- rows. `problem` is set when a message cannot be used at all. In plpgsql, which keeps the plan:
+-- planning would cost more than running.
 
 create or replace function public.list_webhook_messages(p_payload jsonb)
 returns table (
@@ -29,27 +30,28 @@ begin
                 then c.value #>> '{metadata,phone_number_id}' end as phone_number_id,
             case when jsonb_array_length(jsonb_path_query_array(c.value, 'lax $.contacts[*]')) = 1 then
                 jsonb_path_query_first(c.value, 'lax $.contacts[0]') end as only_contact
-        from jsonb_path_query(p_payload, 'lax $.entry[*].changes[*].value') c (value)
+        from jsonb_array_elements(jsonb_path_query_array(p_payload, 'lax $.entry[*].changes[*].value')) c (value)
     ),
     found as (
-        select c.phone_number_id, coalesce(c.only_contact ->> 'wa_id', c.only_contact ->> 'user_id') as partner, m.raw
+        select c.phone_number_id, coalesce(
+            nullif(c.only_contact ->> 'wa_id', ''), nullif(c.only_contact ->> 'user_id', '')) as partner, m.raw
         from changes c
         cross join lateral (
-            select * from jsonb_path_query(c.value, 'lax $.messages[*]')
+            select * from jsonb_array_elements(jsonb_path_query_array(c.value, 'lax $.messages[*]'))
             union all
-            select * from jsonb_path_query(c.value, 'lax $.message_echoes[*]')
+            select * from jsonb_array_elements(jsonb_path_query_array(c.value, 'lax $.message_echoes[*]'))
         ) m (raw)
         union all
         select c.phone_number_id, t.thread ->> 'id', m.raw
         from changes c
-        cross join lateral jsonb_path_query(c.value, 'lax $.history[*].threads[*]') t (thread)
-        cross join lateral jsonb_path_query(t.thread, 'lax $.messages[*]') m (raw)
+        cross join lateral jsonb_array_elements(jsonb_path_query_array(c.value, 'lax $.history[*].threads[*]')) t (thread)
+        cross join lateral jsonb_array_elements(jsonb_path_query_array(t.thread, 'lax $.messages[*]')) m (raw)
     )
     select
         row_number() over (),
         f.raw ->> 'id',
         f.phone_number_id,
-        coalesce(f.raw ->> 'from', f.raw ->> 'from_user_id', f.partner),
+        coalesce(nullif(f.raw ->> 'from', ''), nullif(f.raw ->> 'from_user_id', ''), nullif(f.partner, '')),
         f.raw ->> 'type',
         coalesce(
             f.raw #>> '{text,body}', f.raw #>> '{edit,message,text,body}', f.raw #>> '{button,text}',

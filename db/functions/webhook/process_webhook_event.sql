@@ -23,7 +23,7 @@ begin
     select e.* into v_event from public.whatsapp_webhook_events e where e.id = p_event_id;
     v_payload := public.parse_webhook_payload(v_event.payload);
     select
-        jsonb_agg(to_jsonb(m) - 'problem') filter (where m.problem is null),
+        jsonb_agg(to_jsonb(m) - 'problem' order by m.id, m.place) filter (where m.problem is null),
         count(*),
         coalesce(array_agg(m.problem) filter (where m.problem is not null), '{}') || array_fill(
             'timestamp_unusable'::text, array[(count(*) filter (

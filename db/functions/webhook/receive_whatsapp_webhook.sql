@@ -1,7 +1,9 @@
 -- Take one webhook call as Meta sent it: keep it, store its messages, queue their media.
 --
 -- One transaction: a caller that answers 200 only after the commit loses nothing. Meta sends a call
--- again whenever it is in doubt; a repeat, in whole or in part, changes nothing.
+-- again whenever it is in doubt; a repeat, in whole or in part, changes nothing. Where a table or a row
+-- is locked, the call gives up after 3 seconds: better that Meta comes again than that its calls pile up
+-- at the lock until every connection waits there.
 
 create or replace function public.receive_whatsapp_webhook(payload json)
 returns json
@@ -9,6 +11,7 @@ language plpgsql
 volatile
 security definer -- clients have no rights on the tables
 set search_path = ''
+set lock_timeout = '3s'
 as $$
 declare
     v_hash text;
@@ -31,5 +34,5 @@ end;
 $$;
 
 comment on function public.receive_whatsapp_webhook is
-    'Store a webhook call of the WhatsApp Business Cloud API: its messages, and their media queued. Returns {event_id, messages (seen), new, duplicates, media_queued, media_failed (lost by WhatsApp), ignored {field: count}, errors {reason: count}}. Never raises for what a call contains; errors: MD050 null, and the server''s own faults, on which WhatsApp should send the call again.';
+    'Store a webhook call of the WhatsApp Business Cloud API: its messages, and their media queued. Returns {event_id, messages (seen), new, duplicates, media_queued, media_failed (lost by WhatsApp), ignored {field: count}, errors {reason: count}}. Never raises for what a call contains; errors: MD050 null, 55P03 when a lock is not to be had within 3 seconds, and the server''s other faults, on which WhatsApp should send the call again.';
 grant execute on function public.receive_whatsapp_webhook to media_client, media_admin;

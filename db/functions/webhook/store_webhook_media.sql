@@ -12,44 +12,37 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_found jsonb;
-    v_lost jsonb;
+    v_media jsonb;
+    v_unusable text[];
 begin
-    queued := 0;
-    failed := 0;
-    problems := '{}';
-    if p_messages is null then
-        return;
-    end if;
     select
-        jsonb_agg(jsonb_build_object(
-            'message_id', m.message_id,
-            'whatsapp_media_id', m.whatsapp_media_id,
-            'source', m.source,
-            'media_type', m.media_type,
-            'mime_type', m.media ->> 'mime_type',
-            'file_name', m.media ->> 'filename',
-            'caption', m.media ->> 'caption',
-            'sha256', m.media ->> 'sha256',
-            'priority', 5,
-            'source_url', case when m.media ->> 'url' ~ '^https?://' and length(m.media ->> 'url') <= 2000 then
-                m.media ->> 'url' end,
-            'source_url_until', p_received_at + interval '5 minutes' -- as long as Meta's URLs live
-        )) filter (where m.problem is null and m.failure_code is null),
-        jsonb_agg(to_jsonb(m)) filter (where m.failure_code is not null),
+        jsonb_agg(case
+            when m.failure_code is not null then to_jsonb(m)
+            else jsonb_build_object(
+                'message_id', m.message_id,
+                'whatsapp_media_id', m.whatsapp_media_id,
+                'source', m.source,
+                'media_type', m.media_type,
+                'mime_type', m.media ->> 'mime_type',
+                'file_name', m.media ->> 'filename',
+                'caption', m.media ->> 'caption',
+                'sha256', m.media ->> 'sha256',
+                'priority', 5,
+                'source_url', case when m.media ->> 'url' ~ '^https?://' and length(m.media ->> 'url') <= 2000 then
+                    m.media ->> 'url' end,
+                'source_url_until', p_received_at + interval '5 minutes') -- as long as Meta's URLs live
+        end order by m.message_id, m.whatsapp_media_id) filter (where m.problem is null),
         coalesce(array_agg(m.problem) filter (where m.problem is not null), '{}')
             || array_fill('hash_unusable'::text, array[(count(*) filter (
                 where m.media ->> 'sha256' is not null and public.normalize_media_hash(m.media ->> 'sha256') is null
             ))::integer])
-    into v_found, v_lost, problems
+    into v_media, v_unusable
     from public.list_webhook_media(p_messages) m;
 
-    if v_found is not null then
-        queued := (select count(*)::integer from public.queue_media_batch(v_found));
-    end if;
-    if v_lost is not null then
-        failed := public.fail_webhook_media(v_lost);
-    end if;
+    select r.queued, r.failed, r.problems
+    into queued, failed, problems
+    from public.record_webhook_media(coalesce(v_media, '[]')) r;
+    problems := v_unusable || problems;
 end;
 $$;
 

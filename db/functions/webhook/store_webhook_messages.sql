@@ -1,8 +1,8 @@
 -- Add messages to the table, however it may resist.
 --
 -- The table may be a bot's, with columns, checks and triggers of its own. All go in at once; if that
--- fails they go in one by one, and those that the table refuses are named. The server's own faults (a
--- deadlock, a full disk, a timeout) are raised, so that WhatsApp sends the call again.
+-- fails they go in by halves, in the same order, until those that the table refuses stand alone and are
+-- named. The server's own faults are raised, so that WhatsApp sends the call again.
 
 create or replace function public.store_webhook_messages(
     p_messages jsonb,
@@ -14,7 +14,9 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_one record;
+    v_half integer := jsonb_array_length(p_messages) / 2;
+    v_stored record;
+    v_others record;
 begin
     added := 0;
     problems := '{}';
@@ -23,24 +25,22 @@ begin
     end if;
     added := public.insert_webhook_messages(p_messages);
 exception when others then
-    if left(sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58', 'XX') then
+    if public.is_server_fault(sqlstate) then
         raise;
     end if;
     added := 0;
-    if jsonb_array_length(p_messages) = 1 then
+    if v_half = 0 then
         problems := array[left(format('message_refused: %s (%s)', sqlerrm, sqlstate), 300)];
         return;
     end if;
-    for v_one in
-        select s.added, s.problems
-        from (select * from jsonb_array_elements(p_messages) order by value ->> 'id') m (message)
-        cross join lateral public.store_webhook_messages(jsonb_build_array(m.message)) s
-    loop
-        added := added + v_one.added;
-        problems := problems || v_one.problems;
-    end loop;
+    v_stored := public.store_webhook_messages(
+        jsonb_path_query_array(p_messages, '$[0 to $last]', jsonb_build_object('last', v_half - 1)));
+    v_others := public.store_webhook_messages(
+        jsonb_path_query_array(p_messages, '$[$first to last]', jsonb_build_object('first', v_half)));
+    added := v_stored.added + v_others.added;
+    problems := v_stored.problems || v_others.problems;
 end;
 $$;
 
 comment on function public.store_webhook_messages is
-    'Insert messages that are not in the table yet: how many were added, and the reasons of those the table refused.';
+    'Insert messages, an array ordered by their ids, that are not in the table yet: how many were added, and the reasons of those the table refused.';

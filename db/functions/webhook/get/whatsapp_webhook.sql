@@ -1,7 +1,8 @@
 -- Meta verifies the address: what PostgREST calls for GET /rpc/whatsapp_webhook?hub.mode=subscribe…
 --
 -- Closed until open_whatsapp_webhook grants it to anon. PostgREST takes what comes after the last dot
--- as the argument's name, and sends the domain "*/*" as it is, with the content type set here.
+-- as the argument's name, and sends the domain "*/*" as it is, with the content type set here. A GET may
+-- not write there, so what is refused is not counted.
 
 create or replace function public.whatsapp_webhook(mode text, challenge text, verify_token text)
 returns public."*/*"

@@ -12,13 +12,16 @@ security definer -- anon reads neither the secret nor any other table
 set search_path = ''
 as $$
 declare
+    v_body bytea := convert_to($1::text, 'UTF8');
     v_signature text := current_setting('request.headers', true)::json ->> 'x-hub-signature-256';
+    v_most integer := (select s.webhook_max_bytes from public.media_settings s);
 begin
-    if not public.verify_whatsapp_signature(
-        convert_to($1::text, 'UTF8'), v_signature, (select s.app_secret from public.media_secrets s))
-    then
-        raise exception 'the signature does not fit the body'
-            using errcode = 'PT403', hint = 'The header X-Hub-Signature-256 is made with the app secret of the Meta app.';
+    if length(v_body) > v_most then
+        return public.refuse_webhook_call(413, 'too_large', format('more than %s bytes', v_most))::public."*/*";
+    end if;
+    if not public.verify_whatsapp_signature(v_body, v_signature, (select s.app_secret from public.media_secrets s)) then
+        return public.refuse_webhook_call(
+            403, 'bad_signature', 'the signature does not fit the body')::public."*/*";
     end if;
     perform set_config('response.headers', '[{"Content-Type": "application/json; charset=utf-8"}]', true);
     return convert_to(public.receive_whatsapp_webhook($1)::text, 'UTF8')::public."*/*";
@@ -26,4 +29,4 @@ end;
 $$;
 
 comment on function public.whatsapp_webhook(json) is
-    'A webhook call through PostgREST: checks the signature in request.headers, then answers as receive_whatsapp_webhook does, as JSON in UTF-8. Error: PT403 (HTTP 403) bad signature.';
+    'A webhook call through PostgREST: checks the size and the signature in request.headers, then answers as receive_whatsapp_webhook does, as JSON in UTF-8. HTTP 413 too large, 403 bad signature; both are counted.';

@@ -1,0 +1,103 @@
+"""Clients of the door that say nothing, or too slowly: they are cut off, and Meta gets in."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from poller.webhook import MOST_CONNECTIONS
+from tests.conftest import Connect
+from tests.helpers import eventually
+from tests.webhook.conftest import Meta, StartDoor
+from tests.webhook.payloads import message, received
+
+HEAD = b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+
+WAITING_FOR = """
+    select exists (
+        select from pg_stat_activity
+        where wait_event_type = 'Lock'
+            and query_start < clock_timestamp() - make_interval(secs => $1)
+    )
+"""
+
+
+def dial(meta: Meta, first_bytes: bytes = b"") -> socket.socket:
+    """A connection of a client of our own, with what it says at first."""
+    address = urlsplit(meta.url)
+    connection = socket.create_connection((address.hostname or "", address.port or 0), timeout=30)
+    connection.sendall(first_bytes)
+    return connection
+
+
+@pytest.mark.parametrize("first_bytes", [b"", b"POST /web", HEAD, HEAD + b"\r\n{"])
+async def test_silent_clients_do_not_keep_meta_out(
+    db: Any, start_door: StartDoor, first_bytes: bytes
+) -> None:
+    meta = (await start_door()).meta
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(2 * MOST_CONNECTIONS + 10):
+            open_connections.enter_context(dial(meta, first_bytes))
+
+        answers = [(await meta.post(received(message()))).status_code for _ in range(3)]
+
+    assert answers == [200, 200, 200]
+    assert await db.fetchval("select count(*) from messages") == 3
+
+
+async def test_idle_clients_do_not_keep_meta_out(db: Any, start_door: StartDoor) -> None:
+    """Those that were answered once, and stay."""
+    meta = (await start_door()).meta
+    with contextlib.ExitStack() as open_connections:
+        for _ in range(2 * MOST_CONNECTIONS + 10):
+            one = open_connections.enter_context(dial(meta, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"))
+            assert one.recv(100).startswith(b"HTTP/1.1 404")
+
+        assert (await meta.post(received(message()))).status_code == 200
+
+    assert await db.fetchval("select count(*) from messages") == 1
+
+
+ANSWERED = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("more", [b"x", b""])
+@pytest.mark.parametrize("begun", [b"", b"POST ", HEAD, HEAD + b"\r\n", ANSWERED + HEAD + b"\r\n"])
+async def test_a_request_that_does_not_come_in_is_cut_off(
+    start_door: StartDoor, begun: bytes, more: bytes
+) -> None:
+    """Be it that a byte comes now and then, or nothing at all."""
+    door = await start_door(PGMEDIA_WEBHOOK_SECONDS="0.3")
+    with dial(door.meta, begun) as connection:
+        connection.setblocking(False)
+
+        def cut_off() -> bool:
+            try:
+                connection.sendall(more)
+                return connection.recv(1000) == b""
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
+
+        await eventually(cut_off)
+
+    assert (await door.meta.post(received(message()))).status_code == 200
+    assert "Traceback" not in door.log.read_text()
+
+
+async def test_the_clock_stops_when_the_request_is_in(
+    db: Any, connect: Connect, start_door: StartDoor
+) -> None:
+    meta = (await start_door(PGMEDIA_WEBHOOK_SECONDS="0.3")).meta
+    blocker = await connect()
+    async with blocker.transaction():
+        await blocker.execute("lock table whatsapp_webhook_events")
+        call = asyncio.create_task(meta.post(received(message())))
+        await eventually(lambda: db.fetchval(WAITING_FOR, 0.6))
+    assert (await call).status_code == 200
