@@ -1,8 +1,8 @@
 """What figures and cleanup cost: `make bench-lifecycle`, or with a folder of Postgres programs.
 
-The time of get_media_storage_stats as the media grow, the cleanup of old media by repeated calls of
-cleanup_old_media, and what audit trail and analytics cost finishing and queueing: the same work with
-the inserts of the one or the other dropped by a trigger, which itself is a small part of what is left.
+The time of get_media_storage_stats as the media grow, the cleanup of old media by repeated calls
+of cleanup_old_media, and what audit trail and analytics cost finishing and queueing: the same work
+with the inserts of the one or the other dropped by a trigger, itself a small part of what is left.
 `--short` makes everything ten times smaller.
 """
 
@@ -30,14 +30,16 @@ ROUNDS = 5
 
 FILL = """
 with message as (
-    insert into messages (whatsapp_message_id, sent_at) values (gen_random_uuid(), now()) returning id
+    insert into messages (whatsapp_message_id, sent_at) values (gen_random_uuid(), now())
+    returning id
 ),
 objects as (
     insert into media_objects (
         content_hash, is_public, state, file_size, stored_hash, stored_size, mime_type, bucket_name,
         storage_path, stored_at)
-    select encode(sha256(int8send(i)), 'hex'), true, 'stored', 100000, encode(sha256(int8send(i)), 'hex'),
-        100000, 'image/jpeg', 'images', to_char(now(), 'YYYY/MM/') || gen_random_uuid() || '.jpg', now()
+    select encode(sha256(int8send(i)), 'hex'), true, 'stored', 100000,
+        encode(sha256(int8send(i)), 'hex'), 100000, 'image/jpeg', 'images',
+        to_char(now(), 'YYYY/MM/') || gen_random_uuid() || '.jpg', now()
     from generate_series($1::bigint, $2::bigint) i
     where i % 10 < 7
     returning id, bucket_name, storage_path, content_hash
@@ -45,8 +47,8 @@ objects as (
 insert into media (
     message_id, whatsapp_media_id, media_type, mime_type, file_size, content_hash, bucket_name,
     storage_path, object_id, processed, processed_at, message_sent_at)
-select m.id, i::text, (array['image', 'video', 'audio', 'document', 'sticker'])[1 + i % 5], 'image/jpeg',
-    100000, o.content_hash, o.bucket_name, o.storage_path, o.id, true, now(),
+select m.id, i::text, (array['image', 'video', 'audio', 'document', 'sticker'])[1 + i % 5],
+    'image/jpeg', 100000, o.content_hash, o.bucket_name, o.storage_path, o.id, true, now(),
     now() - random() * interval '1000 days'
 from message m
 cross join generate_series($1::bigint, $2::bigint) i
@@ -110,8 +112,8 @@ async def sizes_of(db: Any) -> str:
 
 async def measure_cleanup(db: Any, rows: int, total: int) -> None:
     days = await db.fetchval(
-        "select extract(day from now() - percentile_disc($1) within group (order by message_sent_at))"
-        " from media", rows / total,
+        "select extract(day from now() - percentile_disc($1) within group"
+        " (order by message_sent_at)) from media", rows / total,
     )  # fmt: skip
     print(f"\ncleanup_old_media({days:.0f}) of {total:,} rows\n before (table + indexes): "
           f"{await sizes_of(db)}")  # fmt: skip
@@ -131,7 +133,7 @@ async def measure_cleanup(db: Any, rows: int, total: int) -> None:
 
 
 async def run_jobs(connections: list[Any], jobs: int) -> tuple[float, float]:
-    """Queue and finish so many attachments of distinct content; seconds of the one and the other."""
+    """Queue and finish so many attachments of distinct content; the seconds of both."""
     message = await connections[0].fetchval(
         "insert into messages (whatsapp_message_id, sent_at) values (gen_random_uuid(), now())"
         " returning id"
@@ -147,7 +149,9 @@ async def run_jobs(connections: list[Any], jobs: int) -> tuple[float, float]:
     queued = time.perf_counter() - begun
     work: list[list[Any]] = []
     for n, db in enumerate(connections):
-        rows = await db.fetch("select id, fencing_token from claim_media_jobs($1, $2)", f"p{n}", share)
+        rows = await db.fetch(
+            "select id, fencing_token from claim_media_jobs($1, $2)", f"p{n}", share
+        )
         work.append([
             (n, row["id"], row["fencing_token"], (await db.fetchrow(
                 "select object_id from begin_media_upload($1, $2, $3,"
@@ -195,12 +199,16 @@ async def measure_bookkeeping(dsn: str, jobs: int) -> None:
     print(f"\nqueue and finish, {CLIENTS} clients, {ROUNDS} rounds of {jobs} attachments"
           "\n                 queue/s  cost   finish/s  cost")  # fmt: skip
     queued, finished = [
-        {name: jobs / statistics.median(one[part] for one in all_) for name, all_ in seconds.items()}
+        {
+            name: jobs / statistics.median(one[part] for one in all_)
+            for name, all_ in seconds.items()
+        }
         for part in (0, 1)
     ]
     for name in WITHOUT:
         costs = [1 - rate["everything"] / rate[name] for rate in (queued, finished)]
-        print(f"{name:15} {queued[name]:8,.0f} {costs[0]:5.0%} {finished[name]:10,.0f} {costs[1]:5.0%}")
+        print(f"{name:15} {queued[name]:8,.0f} {costs[0]:5.0%} {finished[name]:10,.0f}"
+              f" {costs[1]:5.0%}")  # fmt: skip
     for connection in connections:
         await connection.close()
 

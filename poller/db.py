@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
-from datetime import timedelta
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, Literal, Self
 from uuid import UUID
 
@@ -204,6 +204,7 @@ class Database:
     async def schema(self) -> set[str]:
         """What the database holds of pgmedia, a line each."""
         return {row[0] for row in await self._rows("select public.describe_media_schema()")}
+
     async def begin_reconcile(self, project_url: str, bucket_name: str | None) -> ReconcileRun:
         """Of one bucket or, with None, of all."""
         (row,) = await self._rows(

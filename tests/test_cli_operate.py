@@ -227,7 +227,8 @@ async def test_the_status_of_an_empty_store(run: Run, role: str) -> None:
     assert (code, problems) == (0, [])
     assert [line.split() for line in said if line.strip()] == [
         ["queue", "empty"], ["lately", "last", "minute:", "0", "files,", "0", "bytes"],
-        ["last", "hour:", "0", "files,", "0", "bytes"], ["last", "day:", "0", "files,", "0", "bytes"],
+        ["last", "hour:", "0", "files,", "0", "bytes"],
+        ["last", "day:", "0", "files,", "0", "bytes"],
         ["pauses", "none"], ["pollers", "none", "alive"], ["deletions", "none"],
         ["failures", "none"], ["storage", "empty"],
     ]  # fmt: skip

@@ -20,7 +20,8 @@ from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
-from poller.sandbox.whatsapp import WhatsAppApi, rate_limited
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.sandbox.whatsapp_errors import rate_limited
 from tests.conftest import POLLER_USER, StartPoller
 from tests.helpers import (
     children,

@@ -682,9 +682,6 @@ async def test_a_migration_does_not_wait_for_ever(empty_database: str) -> None:
     assert difference_lines(empty_database) == []
 
 
-MIGRATIONS = list((schema_folder() / "migrations").glob("[0-9]*.rollback.sql"))
-
-
 async def test_two_migrations_at_once(empty_database: str) -> None:
     one, two = await asyncio.gather(
         *(asyncio.to_thread(migrated, empty_database) for _ in range(2))

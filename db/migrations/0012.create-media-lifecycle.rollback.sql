@@ -1,4 +1,4 @@
--- squawk-ignore-file ban-drop-table, ban-drop-column
+-- squawk-ignore-file ban-drop-table, ban-drop-column, require-concurrent-index-deletion
 -- The column of media goes unless it was there before.
 
 set local lock_timeout = '5s';

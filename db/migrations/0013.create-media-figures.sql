@@ -1,4 +1,4 @@
--- squawk-ignore-file require-concurrent-index-creation
+-- squawk-ignore-file adding-field-with-default
 -- Figures: processing times as a histogram that can be added up, files by the minute, what is in
 -- storage; and views of them for a person or a dashboard.
 -- depends: 0012.create-media-lifecycle

@@ -277,7 +277,11 @@ async def test_a_cleanup_finds_its_rows_by_an_index(db: Any) -> None:
     await db.execute("analyze media")
     await db.execute("load 'auto_explain'")
     plans: list[str] = []
-    db.add_log_listener(lambda _, message: plans.append(str(message.message)))
+
+    def noted(_: Any, message: Any) -> None:
+        plans.append(str(message.message))
+
+    db.add_log_listener(noted)
     await db.execute(
         "set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on;"
         " set client_min_messages = log"

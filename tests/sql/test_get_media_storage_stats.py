@@ -44,9 +44,8 @@ async def test_an_empty_store(db: Any) -> None:
     assert datetime.fromisoformat(found.pop("at")).tzinfo
     assert found == {
         "files": 0, "bytes": 0, "unique_files": 0, "deduplicated_files": 0, "saved_bytes": 0,
-        "saved_share": 0, "failed_files": 0, "retried_files": 0, "deleted_files": 0, "lost_files": 0,
-        "by_type": {},
-        "by_bucket": {}, "throughput": {
+        "saved_share": 0, "failed_files": 0, "retried_files": 0, "deleted_files": 0,
+        "lost_files": 0, "by_type": {}, "by_bucket": {}, "throughput": {
             span: {"files": 0, "bytes": 0, "failed_files": 0}
             for span in ("last_minute", "last_hour", "last_day")
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},

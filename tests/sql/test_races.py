@@ -575,7 +575,8 @@ async def test_two_that_would_wait_for_each_other_do_not(connect: Connect, db: A
 
     (failed,) = [n for n, it in enumerate(answers) if isinstance(it, BaseException)]
     assert isinstance(answers[failed], asyncpg.DeadlockDetectedError)
-    assert answers[1 - failed]["verdict"] == "joined"
+    joined: Any = answers[1 - failed]
+    assert joined["verdict"] == "joined"
     again = await begin(db, failed)  # as a poller does
     assert again["verdict"] == "upload"
     assert (await status(db, media[1 - failed]))["status"] in {"waiting", "pending"}
