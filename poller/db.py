@@ -178,7 +178,6 @@ class Database:
         await self._value("select public.set_media_project_url($1)", project_url)
 
     async def begin_reconcile(self, project_url: str, bucket_name: str | None) -> ReconcileRun:
-        """Of one bucket or, with None, of all."""
         (row,) = await self._rows(
             "select * from public.begin_media_reconcile($1, $2)", project_url, bucket_name
         )
