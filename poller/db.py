@@ -206,7 +206,6 @@ class Database:
         return {row[0] for row in await self._rows("select public.describe_media_schema()")}
 
     async def begin_reconcile(self, project_url: str, bucket_name: str | None) -> ReconcileRun:
-        """Of one bucket or, with None, of all."""
         (row,) = await self._rows(
             "select * from public.begin_media_reconcile($1, $2)", project_url, bucket_name
         )

@@ -68,6 +68,10 @@ comment on table public.media_storage_differences is
 comment on column public.media_storage_differences.status is
     'found: by comparing the listing. confirmed: the file itself was asked for, too. fixed, left: what --fix came to.';
 
+-- Files of a bot that stored them itself, before pgmedia: no orphans. Ours have an object.
+create index pgmedia_media_foreign_path_idx on public.media (storage_path)
+    where object_id is null and storage_path is not null;
+
 alter table public.media_settings
     add column reconcile_min_age interval not null default '1 hour' check (reconcile_min_age > '0 seconds'),
     add column wrong_files_kept interval not null default '30 days' check (wrong_files_kept >= '0 seconds');

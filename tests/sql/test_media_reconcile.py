@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from tests.helpers import (
+    add_message,
     begin_upload,
     claim,
     everything,
@@ -96,6 +97,23 @@ async def test_a_file_on_its_way_in_or_out(db: Any) -> None:
     await db.execute("select * from claim_media_deletions('one', 1)")
     assert await differences(db, file(begun["storage_path"]), left) == {}
     await check(db)
+
+
+@pytest.mark.parametrize("bucket", ["images", None])
+@pytest.mark.parametrize("prefix", ["", "images/"])
+async def test_a_file_that_a_bot_stored_before_it_had_pgmedia(
+    db: Any, bucket: str | None, prefix: str
+) -> None:
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id, bucket_name, storage_path)"
+        " values ($1, 'old', $2, $3)",
+        await add_message(db), bucket, prefix + ORPHAN,
+    )  # fmt: skip
+
+    assert await differences(db, file(ORPHAN)) == {}
+    assert await differences(db, file(ORPHAN, "documents")) == (
+        {ORPHAN: "orphan"} if bucket or prefix else {}
+    )
 
 
 async def test_a_young_row_is_left_alone(db: Any) -> None:

@@ -71,7 +71,8 @@ as $$
             or i.indexrelid = any (array[
                 to_regclass('public.pgmedia_media_age_idx'),
                 to_regclass('public.pgmedia_media_message_id_whatsapp_media_id_key'),
-                to_regclass('public.pgmedia_media_object_id_idx')])
+                to_regclass('public.pgmedia_media_object_id_idx'),
+                to_regclass('public.pgmedia_media_foreign_path_idx')])
         union all
         select pg_catalog.pg_get_triggerdef(t.oid)
         from relations r
