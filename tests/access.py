@@ -83,6 +83,15 @@ POLLER = {
 }
 """Work on a job is guarded by its lease as well: the poller's name and the fencing token."""
 
+SHARED = {
+    "describe_media_schema",
+    "get_media_bucket_policy",
+    "get_media_project_url",
+    "get_media_storage_stats",
+    "run_media_maintenance",
+}
+"""What a poller may do as well as an operator: see how things are, and keep house."""
+
 NOBODY = {
     "adopt_media_rows",
     "bury_media_job",
