@@ -120,12 +120,14 @@ async def measure_door(dsn: str) -> None:
             print("50 calls a second, ms    |    p50 |    p99 |   most | sent late, p99 | load")
             async with running("webhook", environment) as door:
                 url = await address_of(door)
-                await measure("door, as it starts", url, whatsapp)
-                await measure("door", url, whatsapp)
-                await measure("SQL alone", dsn, whatsapp)
                 async with running("poll", environment):
+                    await measure("door, as both start", url, whatsapp)
                     await measure("door, with a poller", url, whatsapp)
                     await measure("SQL alone, with a poller", dsn, whatsapp)
+                await measure("door, no poller", url, whatsapp)
+                await measure("SQL alone, no poller", dsn, whatsapp)
+                async with running("poll", environment):  # what these two queued is a backlog
+                    await measure("door, poller catches up", url, whatsapp)
             db: Any = await asyncpg.connect(dsn)
             stored = await db.fetchval("select count(*) from media where processed")
             await db.close()
