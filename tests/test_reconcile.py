@@ -341,6 +341,19 @@ async def test_a_file_that_the_listing_missed_is_not_lost(
     assert (await media_status(db, media))["status"] == "stored"
 
 
+async def test_a_row_with_a_path_that_storage_cannot_have(db: Any, reconcile: Reconcile) -> None:
+    await db.execute(
+        "insert into media_objects (content_hash, is_public, state, file_size, stored_hash,"
+        " stored_size, mime_type, bucket_name, storage_path, stored_at) values ($1, true, 'stored',"
+        " 1, $1, 1, 'image/jpeg', 'images', '2026/02/bücher~#?.jpg', '2026-01-01')",
+        sha256(b"x"),
+    )
+
+    ended = await reconcile("--json")
+
+    assert ended.found == {"images/2026/02/bücher~#?.jpg": "missing"}
+
+
 async def test_the_tables_of_supabase_take_the_place_of_a_listing(
     db: Any, storage: StorageApi, hand: Hand, reconcile: Reconcile
 ) -> None:
@@ -385,6 +398,9 @@ async def test_storage_in_trouble(
     fix = ("--fix", "--yes")
     storage.faults.always("info", internal_error())
     assert "refused: Internal Server Error" in await nothing_done(db, reconcile, *fix)
+    storage.faults.clear()
+    storage.faults.always("info", Fault(404, "<html>no such page</html>"))  # not Storage's word
+    assert "answered HTTP 404" in await nothing_done(db, reconcile, *fix)
     storage.faults.clear()
     storage.faults.always("list", Fault(200, "<html>welcome</html>"))
     assert "none of Supabase's" in await nothing_done(db, reconcile, *fix)
