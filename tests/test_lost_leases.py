@@ -21,7 +21,7 @@ from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi, rate_limited
-from tests.conftest import POLLER_USER, StartPoller
+from tests.conftest import POLLER_USER, Connect, StartPoller
 from tests.helpers import (
     children,
     claim,
@@ -358,3 +358,34 @@ async def test_postgres_crashes_in_the_middle_of_a_finish(
     assert storage.uploads.total() == 1
     assert files_in(files) == [Path((await status(db, media))["storage_path"]).name]
     await db.close()
+
+
+async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
+    connect: Connect, db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    """An operator holds the rows that many jobs need; a download that needs none goes on."""
+    await db.execute("update media_settings set lease = '1 second'")
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    slow = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    await start_poller()
+    await stall.reached.wait()
+    for number in range(1, 12):
+        await queue_media(db, whatsapp.add_media(variant(SAMPLES[0], number), "image/jpeg"))
+    holder = await connect()
+    async with holder.transaction():
+        await holder.execute("lock table media_objects in exclusive mode")
+        waiting = (
+            "select count(*) > 5 from pg_stat_activity"
+            " where wait_event_type = 'Lock' and datname = current_database()"
+        )
+        await eventually(lambda: db.fetchval(waiting))
+        now = await db.fetchval("select clock_timestamp()")
+        renewed = "select lease_until > $2::timestamptz + interval '2 seconds' from"
+        await eventually(
+            lambda: db.fetchval(f"{renewed} media_processing_queue where id = $1", slow, now)
+        )
+    stall.released.set()
+
+    await is_stored(db, slow)
+    assert await events(db, slow) == ["queued", "claimed", "stored"]
