@@ -389,3 +389,34 @@ async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
 
     await is_stored(db, slow)
     assert await events(db, slow) == ["queued", "claimed", "stored"]
+
+
+async def test_leases_that_ended_while_the_database_was_away_are_renewed_first(
+    own_server: PostgresServer, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    """And not taken by the claim of the very poller that is at work."""
+    db: Any = await asyncpg.connect(own_server.dsn())
+    await db.execute(f"create role {POLLER_USER} login in role media_poller")
+    await db.execute("update media_settings set lease = '1 second'")
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    media_id = whatsapp.add_media(JPEG, "image/jpeg")
+    media = await queue_media(db, media_id)
+    poller = await start_poller(
+        DATABASE_URL=own_server.dsn(user=POLLER_USER), PGMEDIA_POLL_SECONDS="0.05"
+    )
+    await stall.reached.wait()
+
+    db.terminate()
+    own_server.stop(signal.SIGINT)
+    await eventually(lambda: poller.log.read_text().count("cannot claim") > 25)
+    own_server.start()
+    await poller.logged("woken by LISTEN/NOTIFY")
+    db = await asyncpg.connect(own_server.dsn())
+    await eventually(lambda: db.fetchval("select lease_until > now() from media_processing_queue"))
+    stall.released.set()
+
+    await is_stored(db, media)
+    assert await events(db, media) == ["queued", "claimed", "stored"]
+    assert whatsapp.downloads[media_id] == 1
+    await db.close()

@@ -566,9 +566,8 @@ async def test_two_that_would_wait_for_each_other_do_not(connect: Connect, db: A
             return await begin(connection, number)
 
     ready, both = asyncio.Event(), asyncio.Event()
-    answers: list[Any] = await asyncio.gather(
-        begin_at_once(one, 0), begin_at_once(two, 1), return_exceptions=True
-    )
+    calls = [begin_at_once(one, 0), begin_at_once(two, 1)]
+    answers: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
 
     (failed,) = [n for n, it in enumerate(answers) if isinstance(it, BaseException)]
     assert isinstance(answers[failed], asyncpg.DeadlockDetectedError)
