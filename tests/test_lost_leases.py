@@ -278,8 +278,9 @@ async def test_a_refusal_that_comes_after_the_lease_counts(
     await start_poller()
     await stall.reached.wait()
 
-    await expire_lease(db, media)
-    assert list(await claim(db, poller="another")) == [media]
+    async with db.transaction():  # or the poller itself is quicker
+        await expire_lease(db, media)
+        assert list(await claim(db, poller="another")) == [media]
     stall.released.set()
 
     await eventually(lambda: db.fetchval("select cardinality(refused_at) = 1 from media_sources"))
