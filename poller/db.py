@@ -67,22 +67,21 @@ class LeaseLostError(Exception):
 
 
 class Database:
-    """A pool of connections to the database functions, for one poller."""
+    """A pool of connections for one poller, the last one kept for heartbeats and renewals.
+
+    Were all held up by somebody's lock, the leases of jobs that need no such row would end, too.
+    """
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], poller: str) -> None:
         self._pool = pool
+        self._others = asyncio.Semaphore(max(1, pool.get_max_size() - 1))
         self.poller = poller
 
     @classmethod
     async def connect(
-        cls,
-        dsn: str,
-        poller: str,
-        connections: int = 8,
-        *,
-        own_session: bool = True,
-        connect_now: bool = True,
-    ) -> Self:
+        cls, dsn: str, poller: str, connections: int = 8, *,
+        own_session: bool = True, connect_now: bool = True,
+    ) -> Self:  # fmt: skip
         """Open the pool. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login.
 
         `own_session`: statements may be prepared; not so behind a transaction pooler. Without
@@ -114,7 +113,7 @@ class Database:
 
     async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
         """Renew leases; the ids still held come back."""
-        rows = await self._rows(
+        rows = await self._fetch(
             "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(jobs)
         )
         return {row[0] for row in rows}
@@ -167,10 +166,8 @@ class Database:
 
     async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
         """Show that this poller is alive; returns the lease in seconds."""
-        return await self._value(
-            "select public.heartbeat_media_poller($1, $2, $3, $4)",
-            self.poller, __version__, mode, in_flight,
-        )  # fmt: skip
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4)"
+        return (await self._fetch(call, self.poller, __version__, mode, in_flight))[0][0]
 
     async def maintain(self) -> None:
         """Keep house, unless that was done within the last minute or is being done."""
@@ -313,6 +310,16 @@ class Database:
         return row
 
     async def _rows(
+        self, call: str, *arguments: object, wait: float | None = None
+    ) -> list[asyncpg.Record]:
+        async with asyncio.timeout(wait):
+            await self._others.acquire()
+        try:
+            return await self._fetch(call, *arguments, wait=wait)
+        finally:
+            self._others.release()
+
+    async def _fetch(
         self, call: str, *arguments: object, wait: float | None = None
     ) -> list[asyncpg.Record]:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
@@ -54,6 +55,8 @@ class Poller:
         self._running: dict[asyncio.Task[str], Job] = {}
         self._unfinished: list[Job] = []
         self._mode: Literal["listen", "poll"] = "poll"
+        self._lease_seconds = 15.0
+        self._renewed = time.monotonic()
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the work in hand is done or given back."""
@@ -111,6 +114,8 @@ class Poller:
         free = self._concurrency - len(self._running)
         if free == 0:
             return 0
+        if time.monotonic() - self._renewed > self._lease_seconds / 2:
+            await self._renew()  # after a standstill, or the claim finds our own leases ended
         jobs = await self._database.claim(free)
         for job in jobs:
             task = asyncio.create_task(self._pipeline.process(job), name=str(job.id))
@@ -142,18 +147,18 @@ class Poller:
 
     async def _keep_leases(self) -> None:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
-        lease_seconds = 15.0
         while True:
             try:
-                lease_seconds = await self._database.heartbeat(self._mode, len(self._running))
+                self._lease_seconds = await self._database.heartbeat(self._mode, len(self._running))
                 await self._renew()
             except DATABASE_AWAY as error:
                 log.warning("leases not renewed: %s", describe_error(error))
-            await asyncio.sleep(lease_seconds / 3)
+            await asyncio.sleep(self._lease_seconds / 3)
 
     async def _renew(self) -> None:
-        running = dict(self._running)
+        running, now = dict(self._running), time.monotonic()
         held = await self._database.renew(list(running.values())) if running else set[UUID]()
+        self._renewed = now
         for task, job in running.items():
             if job.id not in held and not task.done():
                 log.warning("media %s: lease lost, work dropped", job.id)

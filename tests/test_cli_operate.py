@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -270,11 +271,12 @@ async def test_the_status_of_a_busy_store(db: Any, run: Run) -> None:
     for words in (
         "3 pending, 1 failed", "oldest due for 2 min", "3 files, 3.0 kB; 1 failed",
         "whatsapp:106540352242922: for another 10 min, 2 times in a row",
-        "whatsapp_token_refused: token xxx", "host-1:4711:abcd", "listen", "0 s ago",
+        "whatsapp_token_refused: token xxx", "host-1:4711:abcd", "listen",
         "1 file to remove, 1 overdue", "1 media_expired_or_foreign",
-        f"{failed}, 0 s ago", "media_expired_or_foreign: no such media (code 100)",
+        "media_expired_or_foreign: no such media (code 100)",
     ):  # fmt: skip
         assert words in text, (words, text)
+    assert re.search(rf"{failed}, \d+ s ago", text)
     rows = {line.split()[0]: line.split() for line in said[-2:]}
     assert rows["all"][1:] == ["3", "2", "1", "3.0", "kB", "1.0", "kB", "1", "1"]
 
@@ -287,7 +289,8 @@ async def test_the_status_as_json(db: Any, run: Run) -> None:
     assert (code, problems) == (0, [])
     expected = json.loads(await db.fetchval("select get_media_storage_stats()"))
     found = json.loads("\n".join(said))
-    assert found | {"at": 0} == expected | {"at": 0}
+    time_passes = {"at": 0, "oldest_due_seconds": 0}
+    assert found | time_passes == expected | time_passes
 
 
 async def test_show_tells_the_story(db: Any, run: Run) -> None:

@@ -132,12 +132,14 @@ async def test_work_whose_lease_was_lost_is_dropped(
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    poller = await start_poller()
+    poller = await start_poller(PGMEDIA_GRACE_SECONDS="100", PGMEDIA_TIMEOUT_SECONDS="100")
     await stall.reached.wait()
 
     await db.execute("delete from media where id = $1", media)
 
     await poller.logged("lease lost, work dropped")
+    poller.terminate()
+    assert await poller.ended() == 0  # nothing is in hand that it would wait for
     assert not storage.uploads
 
 

@@ -14,6 +14,7 @@ from tests.helpers import (
     POLLER,
     blocked,
     claim,
+    describe,
     events,
     everything,
     expire_lease,
@@ -183,6 +184,25 @@ async def test_renewing_moves_the_end_of_the_lease(db: Any) -> None:
 
     assert await claim(db) == {}
     assert (await queue_row(db, media))["attempts"] == 1
+
+
+async def test_renewing_does_not_wait_for_a_call_about_one_of_the_jobs(
+    connect: Connect, db: Any
+) -> None:
+    slow = await connect()
+    busy, other = await queue_media(db), await queue_media(db)
+    held = await claim(db)
+    for media in held:
+        await expire_lease(db, media)
+
+    async with slow.transaction():
+        await describe(slow, busy, held[busy])
+        assert await renew(db, held) == {busy, other}  # it is not lost, and nobody may take it
+        assert await claim(db, poller="two") == {}
+
+    assert await db.fetchval(
+        "select lease_until > now() from media_processing_queue where id = $1", other
+    )
 
 
 async def test_renewing_tells_what_was_lost(db: Any) -> None:
