@@ -85,7 +85,7 @@ class Poller:
             while drain and await remove_files(self._database, self._pipeline.storage):
                 pass
             if drain:
-                await self._database.maintain()
+                await self._keep_house_once()
         finally:
             await self._finish()
             for task in side_tasks:
@@ -181,11 +181,14 @@ class Poller:
     async def _keep_house(self) -> None:
         """Run maintenance; the database says when it is due, and lets one poller at it."""
         while True:
-            try:
-                await self._database.maintain()
-            except DATABASE_AWAY as error:
-                log.warning("maintenance not run: %s", describe_error(error))
+            await self._keep_house_once()
             await asyncio.sleep(HOUSE_SECONDS)
+
+    async def _keep_house_once(self) -> None:
+        try:
+            await self._database.maintain()
+        except DATABASE_AWAY as error:
+            log.warning("maintenance not run: %s", describe_error(error))
 
     def _heard(self) -> None:
         self._wake.set()

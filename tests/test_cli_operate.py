@@ -269,7 +269,7 @@ async def test_the_status_of_a_busy_store(db: Any, run: Run) -> None:
     assert max(map(len, said)) <= 80
     text = "\n".join(said)
     for words in (
-        "3 pending, 1 failed", "oldest due for 2 min", "3 files, 3.0 kB; 1 failed",
+        "3 pending, 1 failed", "oldest due for 2 min", "last minute: 3 files, 3.0 kB, 1 failed",
         "whatsapp:106540352242922: for another 10 min, 2 times in a row",
         "whatsapp_token_refused: token xxx", "host-1:4711:abcd", "listen",
         "1 file to remove, 1 overdue", "1 media_expired_or_foreign",

@@ -190,10 +190,8 @@ class CutProxy:
             to_server.close()
 
         async def downwards() -> None:
-            answered = 0
             while piece := await from_server.read(65_536):
-                answered += called.is_set() and piece[-6:-1] == b"Z\0\0\0\5"
-                if answered == 2:  # to the preparation, and to the call, which is now committed
+                if called.is_set() and piece[-6:-1] == b"Z\0\0\0\5":  # the call is committed
                     self.lost += 1
                     break
                 answers.write(piece)

@@ -149,11 +149,14 @@ def files_in(folder: Path) -> set[str]:
 async def check_analytics(db: Any, trails: dict[UUID, list[Any]]) -> None:
     """The counts are those of the audit trails, and what is left is what the media rows hold."""
     events = Counter(row["event"] for trail in trails.values() for row in trail)
+    counts = "unique_files, deduplicated_files, failed_files, deleted_files, total_files,"
+    counts += " total_size_bytes, deleted_bytes"
     counted = await db.fetchrow(
         "select sum(unique_files) as stored, sum(deduplicated_files) as deduplicated,"
         " sum(failed_files) as failed, sum(deleted_files) as deleted, sum(total_files) as total,"
         " sum(total_size_bytes) - sum(deleted_bytes) as bytes"
-        " from (table media_analytics union all table media_analytics_deltas) a"
+        f" from (select {counts} from media_analytics"
+        f" union all select {counts} from media_analytics_deltas) a"
     )
     for event in ("stored", "deduplicated", "failed", "deleted"):
         assert counted[event] == events[event], (event, counted)
