@@ -14,10 +14,9 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
-from poller.db import DATABASE_AWAY, Database
+from poller.db import DATABASE_AWAY, Database, Listener
 from poller.deletions import remove_files
 from poller.http import describe_error
-from poller.listener import Listener
 from poller.pipeline import Pipeline
 from poller.records import Job
 

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from poller.config import Settings
-from poller.db import Database
+from poller.db import Database, Listener, has_own_session
 from poller.http import open_client
 from poller.inspector import Inspector
-from poller.listener import Listener, has_own_session
 from poller.loop import Poller
 from poller.pipeline import Pipeline, persistently
 from poller.storage import Storage

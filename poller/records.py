@@ -147,3 +147,13 @@ class Fix:
     @property
     def done(self) -> bool:
         return self.outcome in ("removal queued", "queued again")
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSetting:
+    """A setting in the database, as text; None where it is not set or has no default."""
+
+    name: str
+    value: str | None
+    default_value: str | None
+    meaning: str

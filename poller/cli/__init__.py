@@ -11,17 +11,27 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import checks, files, operate, prepare, reconcile, serve, show
+from poller.cli import checks, files, lifecycle, operate, prepare, reconcile, serve, show
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD017", "MD018"}
+WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023"}
 """Errors of the functions about what was passed to them; the README lists them."""
 
 # importing a module adds its commands to the application
-__all__ = ["checks", "files", "main", "operate", "prepare", "reconcile", "serve", "show"]
+__all__ = [
+    "checks",
+    "files",
+    "lifecycle",
+    "main",
+    "operate",
+    "prepare",
+    "reconcile",
+    "serve",
+    "show",
+]
 
 
 def main() -> None:

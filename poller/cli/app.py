@@ -79,7 +79,10 @@ def common(
 async def connected(settings: Settings) -> AsyncGenerator[Database]:
     """The database, by one connection that is closed at the end."""
     database = await Database.connect(
-        settings.database_url.get_secret_value(), settings.pgmedia_poller_name, connections=1
+        settings.database_url.get_secret_value(),
+        settings.pgmedia_poller_name,
+        connections=1,
+        own_session=False,  # it may be behind a transaction pooler
     )
     try:
         yield database

@@ -4,26 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, say
+from poller.cli.app import app, connected, duration, say
 from poller.config import Settings
-
-UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-DURATION = re.compile(r"(\d{1,9})([smhd])", re.ASCII)
-
-
-def duration(text: str) -> timedelta:
-    """A time such as 90s, 30m, 1h or 7d."""
-    parts = DURATION.fullmatch(text.strip())
-    if parts is None:
-        raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m, 1h or 7d")
-    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
 
 
 def uuid(text: str) -> UUID:

@@ -11,24 +11,22 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, duration, give_up, say
+from poller.cli.app import app, connected, duration, give_up, say
 from poller.config import Settings
-from poller.operations import Operations
+from poller.db import Database
 
 Answer = TypeVar("Answer")
 MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
 Scope = Annotated[str, typer.Argument(help="storage, whatsapp:<phone number id> or poller:<name>.")]
 
 
-def operate(command: str, call: Callable[[Operations], Awaitable[Answer]]) -> Answer:
+def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
     """Connect, make the call, disconnect."""
     settings = Settings.from_env()
 
     async def run() -> Answer:
-        async with Operations.connect(
-            settings.database_url.get_secret_value(), command
-        ) as operations:
-            return await call(operations)
+        async with connected(settings) as database:
+            return await call(database)
 
     return asyncio.run(run())
 
@@ -64,15 +62,14 @@ def retry(
     if media_id is not None:
         if code or since or dry_run:
             raise typer.BadParameter("--code, --since and --dry-run go with --failed")
-        if not operate("retry", lambda operations: operations.retry(media_id)):
+        if not operate(lambda database: database.retry(media_id)):
             give_up(f"media {media_id} is neither failed nor cancelled")
         say(f"media {media_id}: queued again")
         return
 
     def run(*, dry: bool) -> int:
         return operate(
-            "retry",
-            lambda operations: operations.retry_failed(code, since, limit, dry_run=dry),
+            lambda database: database.retry_failed(code, since, limit, dry_run=dry),
         )
 
     if dry_run:
@@ -89,7 +86,7 @@ def retry(
 @app.command()
 def cancel(media_id: MediaId) -> None:
     """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
-    if not operate("cancel", lambda operations: operations.cancel(media_id)):
+    if not operate(lambda database: database.cancel(media_id)):
         give_up(f"media {media_id} has no work to stop")
     say(f"media {media_id}: cancelled")
 
@@ -106,13 +103,13 @@ def pause(
     ] = None,
 ) -> None:
     """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
-    until = operate("pause", lambda operations: operations.pause(scope, reason, pause_for))
+    until = operate(lambda database: database.pause(scope, reason, pause_for))
     say(f"{scope} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
 
 
 @app.command()
 def resume(scope: Scope) -> None:
     """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
-    if not operate("resume", lambda operations: operations.resume(scope)):
+    if not operate(lambda database: database.resume(scope)):
         give_up(f"{scope} was not paused")
     say(f"{scope} is resumed")

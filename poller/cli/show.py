@@ -12,7 +12,7 @@ from poller.cli.app import app, give_up, say
 from poller.cli.operate import MediaId, operate
 from poller.cli.status_view import status_view
 from poller.cli.story_view import story_view
-from poller.operations import Operations
+from poller.db import Database
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -24,7 +24,7 @@ def status(as_json: AsJson = False) -> None:
     The JSON is that of get_media_storage_stats, whose comment says what is in it. Needs the role
     media_client or media_admin.
     """
-    stats = operate("status", Operations.storage_stats)
+    stats = operate(Database.storage_stats)
     if as_json:
         say(json.dumps(stats, indent=2))
     else:
@@ -42,10 +42,10 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
     Times are in UTC. Needs the role media_client or media_admin.
     """
 
-    async def read(operations: Operations) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        return await operations.media_status(media_id), await operations.audit_trail(media_id)
+    async def read(database: Database) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+        return await database.media_status(media_id), await database.audit_trail(media_id)
 
-    found, trail = operate("show", read)
+    found, trail = operate(read)
     if found is None and not trail:
         give_up(f"media {media_id} does not exist")
     if as_json:

@@ -8,13 +8,11 @@ from typing import Any, cast
 import asyncpg
 
 from poller import __version__
-from poller.catalog import Server, read_server
 from poller.config import Settings
-from poller.db import DATABASE_AWAY, Database
+from poller.db import DATABASE_AWAY, Database, Server, has_own_session, read_server
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
 from poller.http import describe_error, plain
-from poller.listener import has_own_session
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import poller
 from poller.migrate import schema_folder
 from tests.access import ROLES, functions
 
@@ -165,3 +166,17 @@ async def test_a_claim_reads_a_deep_queue_in_the_order_of_its_index(
 
 def test_the_functions_are_those_of_this_checkout() -> None:
     assert schema_folder() == Path(__file__).parents[2] / "db"
+
+
+def test_nobody_but_poller_db_calls_sql() -> None:
+    """yoyo's own doings in poller/migrate.py and the sandbox apart."""
+    package = Path(poller.__file__).parent
+    call = re.compile(r"\b(?:select|call|from)\s+public\.|\bfrom\s+pg_\w+", re.IGNORECASE)
+    others = [
+        path
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in {"db", "sandbox", "migrate.py"}
+    ]
+    assert len(others) > 20
+    assert [path.name for path in others if call.search(path.read_text())] == []
+    assert call.search((package / "db" / "jobs.py").read_text())

@@ -29,7 +29,8 @@ TIMES = """
 select table_name, string_agg(format('%1$I = %1$I - $1::interval', column_name), ', ') as changes
 from information_schema.columns
 join information_schema.tables using (table_schema, table_name)
-where table_schema = 'public' and table_type = 'BASE TABLE' and data_type = 'timestamp with time zone'
+where table_schema = 'public' and table_type = 'BASE TABLE'
+    and data_type = 'timestamp with time zone'
     and table_name like 'media%' and table_name <> 'media_audit_log'
 group by table_name
 """

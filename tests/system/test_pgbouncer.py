@@ -14,8 +14,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from poller.db import has_own_session
 from poller.doctor import Finding, Findings, examine
-from poller.listener import has_own_session
 from poller.sandbox.postgres import free_port, unprivileged
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.whatsapp import WhatsAppApi

@@ -1,59 +1,35 @@
-"""Every SQL call of the commands for operators: one method per database function."""
+"""The calls of the commands for operators, who need the role media_admin."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
+from poller.db.pool import Pool
+
 UNKNOWN_MEDIA = "MD016"
 
 
-class Operations:
-    """A connection, in a role that may do what is asked of it: media_client or media_admin."""
-
-    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
-        self._connection = connection
-
-    @classmethod
-    @asynccontextmanager
-    async def connect(cls, dsn: str, command: str) -> AsyncGenerator[Operations]:
-        """Connect for one command. Raises one of poller.db.DATABASE_AWAY, or a refused login."""
-        connection = await asyncpg.connect(
-            dsn, timeout=10, command_timeout=60, statement_cache_size=0,
-            server_settings={"application_name": f"pgmedia {command}"},
-        )  # fmt: skip
-        try:
-            yield cls(connection)
-        finally:
-            connection.terminate()
-
-    async def storage_stats(self) -> dict[str, Any]:
-        """What get_media_storage_stats answers; its comment says what is in it."""
-        return json.loads(await self._value("select public.get_media_storage_stats()"))
+class Operations(Pool):
+    """What a person looks at and does; media_status and audit_trail are for media_client, too."""
 
     async def media_status(self, media_id: UUID) -> dict[str, Any] | None:
         """The row of get_media_status; None for a media id that does not exist, or no longer."""
         try:
-            row = await self._connection.fetchrow(
-                "select * from public.get_media_status($1)", media_id
-            )
+            (row,) = await self._rows("select * from public.get_media_status($1)", media_id)
         except asyncpg.PostgresError as error:
             if error.sqlstate == UNKNOWN_MEDIA:
                 return None
             raise
-        return dict(row) if row else None
+        return dict(row)
 
     async def audit_trail(self, media_id: UUID) -> list[dict[str, Any]]:
         """The events of an attachment, oldest first: at, event, poller, attempt, detail."""
-        rows = await self._connection.fetch(
-            "select * from public.get_media_audit_trail($1)", media_id
-        )
+        rows = await self._rows("select * from public.get_media_audit_trail($1)", media_id)
         return [{**row, "detail": json.loads(row["detail"] or "null")} for row in rows]
 
     async def retry(self, media_id: UUID) -> bool:
@@ -64,14 +40,19 @@ class Operations:
         self, code: str | None, since: timedelta | None, at_most: int, *, dry_run: bool
     ) -> int:
         """Queue what failed again; returns how many. With `dry_run` it is taken back at once."""
-        transaction = self._connection.transaction()
-        await transaction.start()
-        count: int = await self._value(
+        call = (
             "select public.retry_failed_media("
-            "code => $1, since => now() - $2::interval, at_most => $3)",
-            code, since, at_most,
-        )  # fmt: skip
-        await (transaction.rollback() if dry_run else transaction.commit())
+            "code => $1, since => now() - $2::interval, at_most => $3)"
+        )
+        async with self._pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            keep = False
+            try:
+                count: int = await connection.fetchval(call, code, since, at_most)
+                keep = not dry_run
+            finally:
+                await (transaction.commit() if keep else transaction.rollback())
         return count
 
     async def cancel(self, media_id: UUID) -> bool:
@@ -89,6 +70,3 @@ class Operations:
     async def resume(self, scope: str) -> bool:
         """Lift a pause; False when there was none."""
         return await self._value("select public.resume_media_source($1)", scope)
-
-    async def _value(self, call: str, *arguments: object) -> Any:
-        return await self._connection.fetchval(call, *arguments)

@@ -1,0 +1,126 @@
+"""The end of media: cleanup, its schedule, and the settings in the database."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from poller.cli.app import app, say
+from poller.cli.operate import attachments, operate
+
+Days = Annotated[int, typer.Argument(min=1, help="Delete what is older, by the message's time.")]
+
+
+@app.command()
+def cleanup(
+    days_old: Days,
+    media_type: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Only this media type; may be given more than once."),
+    ] = None,
+    keep_accessed: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="DAYS", help="Keep what was touched within so many days."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Delete nothing; say how many it would be.")
+    ] = False,
+) -> None:
+    """Delete media older than so many days, but for what is held. Files go with their last use."""
+
+    def run(*, dry: bool) -> int:
+        return operate(
+            lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
+        )
+
+    if dry_run:
+        say(f"{attachments(run(dry=True))} would be deleted")
+        return
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
+        typer.confirm(f"Delete {attachments(run(dry=True))}?", abort=True)
+    deleted = 0
+    while count := run(dry=False):
+        deleted += count
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{attachments(deleted)} deleted")
+    if sys.stderr.isatty() and deleted:
+        sys.stderr.write("\r\033[K")
+    say(f"{attachments(deleted)} deleted")
+
+
+@app.command()
+def schedule(
+    cleanup_days: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="DAYS", help="Once a day, delete media older than this."),
+    ] = None,
+    cleanup_at: Annotated[
+        datetime | None,
+        typer.Option(formats=["%H:%M"], metavar="HH:MM", help="From this time on (UTC); 03:30."),
+    ] = None,
+    keep_accessed: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="DAYS", help="Keep what was touched within so many days."),
+    ] = None,
+    off: Annotated[bool, typer.Option("--off", help="Take the schedule back.")] = False,
+) -> None:
+    """Let pg_cron run maintenance every minute, and clean up once a day if asked."""
+    if off:
+        if cleanup_days or cleanup_at or keep_accessed:
+            raise typer.BadParameter("--off goes alone")
+        had_job = operate(lambda database: database.unschedule())
+        say(f"no daily cleanup; pg_cron {'has no job any more' if had_job else 'had no job'}")
+        return
+    if cleanup_days is None and (cleanup_at or keep_accessed):
+        raise typer.BadParameter("--cleanup-at and --keep-accessed go with --cleanup-days")
+    at = cleanup_at.time() if cleanup_at else None
+    is_set = operate(lambda database: database.schedule(cleanup_days, at, keep_accessed))
+    by = f"by pg_cron, {is_set['runs']}" if is_set["pg_cron"] else is_set["runs"]
+    say(f"maintenance: {by}")
+    if is_set["cleanup_days"] is None:
+        say("daily cleanup: none")
+        return
+    kept = is_set["cleanup_keep_accessed_days"]
+    say(
+        f"daily cleanup: from {is_set['cleanup_at'][:5]} UTC, of media older than"
+        f" {is_set['cleanup_days']} days"
+        + (f", but for what was touched within {kept} days" if kept else "")
+    )
+
+
+@app.command()
+def settings(
+    name: Annotated[str | None, typer.Argument(help="One setting; all without it.")] = None,
+    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    reset: Annotated[bool, typer.Option("--reset", help="Set it to its default.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the settings in the database, or change one. The environment's: pgmedia --help."""
+    if reset and (name is None or value is not None):
+        raise typer.BadParameter("--reset goes with the name of a setting and no value")
+    if name is not None and (reset or value is not None):
+        say(f"{name} is {operate(lambda database: database.set_media_setting(name, value))}")
+        return
+    rows = [
+        one
+        for one in operate(lambda database: database.media_settings())
+        if name is None or one.name == name
+    ]
+    if not rows:
+        raise typer.BadParameter(f"no setting {name!r}; pgmedia settings lists them")
+    if as_json:
+        say(json.dumps([asdict(one) for one in rows]))
+        return
+    for one in rows:
+        default = "" if one.value == one.default_value else f"  [{one.default_value}]"
+        say(f"{one.name} = {'' if one.value is None else one.value}{default}")
+        say(textwrap.fill(one.meaning, 76, initial_indent="    ", subsequent_indent="    "))

@@ -1,0 +1,28 @@
+"""Every SQL call of pgmedia: one method per database function. Nobody else calls SQL."""
+
+from __future__ import annotations
+
+from poller.db.catalog import Server, read_server
+from poller.db.jobs import Jobs, LeaseLostError
+from poller.db.lifecycle import Lifecycle
+from poller.db.listener import Listener, has_own_session
+from poller.db.operations import Operations
+from poller.db.pool import DATABASE_AWAY, DatabaseError
+from poller.db.reconcile import Reconcile
+from poller.db.store import Store, UnreadableError
+
+__all__ = [
+    "DATABASE_AWAY",
+    "Database",
+    "DatabaseError",
+    "LeaseLostError",
+    "Listener",
+    "Server",
+    "UnreadableError",
+    "has_own_session",
+    "read_server",
+]
+
+
+class Database(Jobs, Store, Reconcile, Operations, Lifecycle):
+    """The database functions, in the rights of whoever logs in."""

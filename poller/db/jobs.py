@@ -1,0 +1,125 @@
+"""The calls of a poller at work: jobs, files to remove, and its own life."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+from uuid import UUID
+
+import asyncpg
+
+from poller import __version__
+from poller.db.pool import Pool
+from poller.records import Deletion, Failure, FailureVerdict, Job, SourceVerdict, UploadVerdict
+
+LEASE_LOST = "MD001"
+
+
+class LeaseLostError(Exception):
+    """Another poller has taken the job over, or it is done: drop the result."""
+
+
+class Jobs(Pool):
+    """(id, poller, fencing token) goes with every call about a job."""
+
+    async def claim(self, limit: int) -> list[Job]:
+        rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
+        return [Job(**row) for row in rows]
+
+    async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
+        """Renew leases; the ids still held come back."""
+        rows = await self._fetch(
+            "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(jobs)
+        )
+        return {row[0] for row in rows}
+
+    async def release(self, jobs: Sequence[Job]) -> None:
+        await self._rows("select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs))
+
+    async def describe(
+        self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
+    ) -> SourceVerdict:
+        row = await self._fenced(
+            "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
+            job, mime_type, file_size, sha256,
+        )  # fmt: skip
+        return SourceVerdict(**row)
+
+    async def begin_upload(
+        self, job: Job, content_hash: str, file_size: int, mime_type: str
+    ) -> UploadVerdict:
+        row = await self._fenced(
+            "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6)",
+            job, content_hash, file_size, mime_type,
+        )  # fmt: skip
+        return UploadVerdict(**row)
+
+    async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
+        """Record an upload; returns how many attachments waited for it."""
+        row = await self._fenced(
+            "select public.finish_media_upload($1, $2, $3, $4, $5)",
+            job, object_id, json.dumps(timings),
+        )  # fmt: skip
+        return row[0]
+
+    async def fail(self, job: Job, failure: Failure) -> FailureVerdict:
+        row = await self._fenced(
+            "select verdict, failure_code"
+            " from public.fail_media_job($1, $2, $3, $4, $5, $6, $7, $8)",
+            job, failure.source, failure.provider_code, failure.http_status,
+            failure.retry_after, failure.text,
+        )  # fmt: skip
+        return FailureVerdict(**row)
+
+    async def note_late_failure(self, job: Job, failure: Failure) -> None:
+        """Tell what was refused as a report, as the lease was lost: it may count all the same."""
+        call = "select public.note_late_failure($1, $2, $3)"
+        await self._value(call, failure.source, job.phone_number_id, failure.http_status)
+
+    async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
+        await self._value("select public.discard_media_upload($1, $2)", bucket_name, storage_path)
+
+    async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
+        """Show that this poller is alive; returns the lease in seconds."""
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4)"
+        return (await self._fetch(call, self.poller, __version__, mode, in_flight))[0][0]
+
+    async def maintain(self) -> None:
+        """Keep house, unless that was done within the last minute or is being done."""
+        await self._value("select public.run_media_maintenance(unless_within => '50 seconds')")
+
+    async def leave(self) -> None:
+        await self._value("select public.leave_media_poller($1)", self.poller)
+
+    async def claim_deletions(self, limit: int) -> list[Deletion]:
+        rows = await self._rows(
+            "select * from public.claim_media_deletions($1, $2)", self.poller, limit
+        )
+        return [Deletion(**row) for row in rows]
+
+    async def finish_deletions(self, deletions: Sequence[Deletion]) -> None:
+        await self._value(
+            "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
+        )
+
+    async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
+        """Report files that were not removed; returns the failure code."""
+        return await self._value(
+            "select public.fail_media_deletions($1, $2, $3, $4, $5, $6, $7)",
+            self.poller, *_keys(deletions), failure.provider_code, failure.http_status,
+            failure.retry_after, failure.text,
+        )  # fmt: skip
+
+    async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
+        try:
+            (row,) = await self._rows(call, job.id, self.poller, job.fencing_token, *arguments)
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == LEASE_LOST:
+                raise LeaseLostError(str(error)) from None
+            raise
+        return row
+
+
+def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
+    return [one.id for one in held], [one.fencing_token for one in held]

@@ -1,0 +1,73 @@
+"""The calls about the store as a whole, and the webhook's."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from poller.db.pool import DATABASE_AWAY, DatabaseError, Pool
+from poller.records import BucketPolicy, UrlPolicy
+
+WEBHOOK_WAIT_SECONDS = 3.0
+"""How long a webhook call may wait for a connection: as long as it then may for a lock."""
+
+# What Postgres says of a text that is not JSON, or not even text.
+NOT_JSON = (asyncpg.InvalidTextRepresentationError, asyncpg.CharacterNotInRepertoireError)
+
+
+class UnreadableError(Exception):
+    """The body of a webhook call is not JSON (`not_json`), or nested past Postgres (`too_deep`)."""
+
+
+class Store(Pool):
+    """Buckets, URLs, figures, and what Meta sends."""
+
+    async def bucket_policy(self) -> list[BucketPolicy]:
+        rows = await self._rows("select * from public.get_media_bucket_policy()")
+        return [BucketPolicy(**row) for row in rows]
+
+    async def set_project_url(self, project_url: str) -> None:
+        await self._value("select public.set_media_project_url($1)", project_url)
+
+    async def project_url(self) -> str | None:
+        return await self._value("select public.get_media_project_url()")
+
+    async def url_policy(
+        self, media_id: UUID, expires_in: timedelta | None, download: bool
+    ) -> UrlPolicy:
+        """How to hand out a stored file; see the function for its errors."""
+        (row,) = await self._rows(
+            "select * from public.get_media_url_policy($1, $2, $3)", media_id, expires_in, download
+        )
+        return UrlPolicy(**row)
+
+    async def storage_stats(self) -> dict[str, Any]:
+        return json.loads(await self._value("select public.get_media_storage_stats()"))
+
+    async def schema(self) -> set[str]:
+        """What the database holds of pgmedia, a line each."""
+        return {row[0] for row in await self._rows("select public.describe_media_schema()")}
+
+    async def receive_webhook(self, body: bytes) -> str:
+        """Store a webhook call; returns the summary, as JSON.
+
+        Raises UnreadableError, which is counted, and DatabaseError. Postgres alone decides what is
+        JSON, so a body is parsed once.
+        """
+        try:
+            try:
+                call = "select public.receive_whatsapp_webhook($1)"
+                return await self._value(call, body.decode(), wait=WEBHOOK_WAIT_SECONDS)
+            except (*NOT_JSON, UnicodeDecodeError):
+                reason = "not_json"
+            except asyncpg.StatementTooComplexError:
+                reason = "too_deep"
+            call = "select public.count_webhook_refusal($1)"
+            await self._value(call, reason, wait=WEBHOOK_WAIT_SECONDS)
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            raise DatabaseError(f"{type(error).__name__}: {error}") from error
+        raise UnreadableError(reason)

@@ -1,0 +1,109 @@
+"""cleanup, schedule and settings, as processes of their own on a real Postgres."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.helpers import everything, queue_media, sha256, store
+from tests.test_cli_operate import Run, run
+
+__all__ = ["run"]
+
+
+async def old_media(db: Any, count: int) -> None:
+    for number in range(count):
+        await store(db, sha256(str(number).encode()))
+    await db.execute("update media set message_sent_at = now() - interval '40 days'")
+
+
+async def test_a_cleanup_goes_on_until_nothing_is_left(db: Any, run: Run) -> None:
+    await old_media(db, 3)
+    young = await queue_media(db)
+
+    assert await run("cleanup", "30", "--dry-run") == (0, ["3 attachments would be deleted"], [])
+    assert await db.fetchval("select count(*) from media") == 4
+    assert await run("cleanup", "30", "--yes") == (0, ["3 attachments deleted"], [])
+
+    assert await db.fetchval("select id from media") == young
+    assert await run("cleanup", "30", "--yes") == (0, ["0 attachments deleted"], [])
+
+
+async def test_a_cleanup_of_some(db: Any, run: Run) -> None:
+    await old_media(db, 2)
+    touched = await db.fetchval("select id from media limit 1")
+    await db.execute("select touch_media($1)", touched)
+
+    for arguments, count in (
+        (["--type", "video"], 0), (["--type", "video", "--type", "image"], 2),
+        (["--keep-accessed", "7"], 1),
+    ):  # fmt: skip
+        _, said, _ = await run("cleanup", "30", *arguments, "--dry-run")
+        assert said == [f"{count} attachment{'' if count == 1 else 's'} would be deleted"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["cleanup", "30"], "--yes"),
+        (["cleanup", "0", "--yes"], "greater than or equal to 1"),
+        (["cleanup", "30", "--yes", "--type", "gif"], "unknown media type 'gif'"),
+        (["schedule", "--off", "--cleanup-days", "3"], "--off goes alone"),
+        (["schedule", "--cleanup-at", "03:00"], "--cleanup-days"),
+        (["schedule", "--cleanup-days", "3", "--cleanup-at", "noon"], "noon"),
+        (["settings", "leas"], "no setting 'leas'"),
+        (["settings", "leas", "1"], "no setting 'leas'"),
+        (["settings", "lease", "soon"], "setting lease cannot be 'soon'"),
+        (["settings", "--reset"], "--reset"),
+    ],
+)
+async def test_arguments_that_are_wrong_change_nothing(
+    db: Any, run: Run, arguments: list[str], words: str
+) -> None:
+    await old_media(db, 1)
+    before = await everything(db)
+
+    code, said, problems = await run(*arguments)
+
+    assert (code, said) == (2, [])
+    assert words in " ".join(problems)
+    assert await everything(db) == before
+
+
+async def test_clients_may_not(run: Run) -> None:
+    for arguments in (["cleanup", "30", "--yes"], ["schedule"], ["settings"]):
+        code, _, (line,) = await run(*arguments, role="media_client")
+        assert code == 1
+        assert "permission denied for function" in line
+
+
+async def test_a_schedule_without_pg_cron(db: Any, run: Run) -> None:
+    code, (maintenance, daily), _ = await run(
+        "schedule", "--cleanup-days", "90", "--cleanup-at", "04:15", "--keep-accessed", "7"
+    )
+
+    assert code == 0
+    assert "the pollers run maintenance" in maintenance
+    assert daily == (
+        "daily cleanup: from 04:15 UTC, of media older than 90 days,"
+        " but for what was touched within 7 days"
+    )
+    assert await db.fetchval("select cleanup_days from media_settings") == 90
+    assert await run("schedule", "--off") == (0, ["no daily cleanup; pg_cron had no job"], [])
+    assert await db.fetchval("select cleanup_days from media_settings") is None
+    assert (await run("schedule"))[1][1] == "daily cleanup: none"
+
+
+async def test_settings_are_shown_changed_and_reset(db: Any, run: Run) -> None:
+    _, said, _ = await run("settings")
+    assert "lease = 00:01:00" in said
+    assert max(map(len, said)) <= 80
+
+    assert await run("settings", "lease", "2 min") == (0, ["lease is 00:02:00"], [])
+    assert (await run("settings", "lease"))[1][0] == "lease = 00:02:00  [00:01:00]"
+    assert await db.fetchval("select lease = '2 min' from media_settings")
+    (line,) = (await run("settings", "lease", "--json"))[1]
+    assert json.loads(line)[0]["default_value"] == "00:01:00"
+    assert await run("settings", "lease", "--reset") == (0, ["lease is 00:01:00"], [])
