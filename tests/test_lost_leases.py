@@ -346,9 +346,9 @@ async def test_postgres_crashes_in_the_middle_of_a_finish(
         )
     )
 
+    own_server.stop(signal.SIGQUIT)  # before the lock is given back
     db.terminate()
     watcher.terminate()
-    own_server.stop(signal.SIGQUIT)
     await poller.logged("database away")
     own_server.start()
 

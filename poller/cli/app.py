@@ -18,7 +18,7 @@ from poller.db import Database
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-DURATION = re.compile(r"([0-9]{1,6})([smhd])")
+DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 
 def settings_help() -> str:
