@@ -8,7 +8,7 @@ import http.cookiejar
 import ipaddress
 import json
 import socket
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import aiohttp
 import httpx
@@ -123,11 +123,10 @@ def json_list(body: bytes) -> list[Any] | None:
     return cast("list[Any]", value) if isinstance(value, list) else None
 
 
-def unreachable(error: BaseException) -> bool:
-    """Was there no connection at all, so that nothing was sent?"""
-    return isinstance(
-        error.__cause__, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-    )
+def network_code(error: BaseException) -> Literal["unreachable", "network"]:
+    """`unreachable` when there was no connection at all, so that nothing was sent."""
+    none = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+    return "unreachable" if isinstance(error.__cause__, none) else "network"
 
 
 def describe_error(error: BaseException) -> str:

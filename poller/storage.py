@@ -17,9 +17,9 @@ from poller.http import (
     json_list,
     json_object,
     longest,
+    network_code,
     plain,
     retry_after,
-    unreachable,
 )
 from poller.records import Failure
 
@@ -102,8 +102,7 @@ class Storage:
                     json=json,
                 )
         except NETWORK_ERRORS as error:
-            code = "unreachable" if unreachable(error) else "network"
-            failure = Failure("storage", describe_error(error), provider_code=code)
+            failure = Failure("storage", describe_error(error), provider_code=network_code(error))
             raise ProviderError(failure) from error
         if not response.is_success:
             raise ProviderError(_refusal(response))

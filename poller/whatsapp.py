@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -17,6 +17,7 @@ from poller.http import (
     describe_error,
     json_object,
     longest,
+    network_code,
     plain,
     retry_after,
 )
@@ -115,6 +116,10 @@ class WhatsApp:
                         write(piece[: len(piece) - (received - max_bytes - 1)])
                         return
                     write(piece)
+        except ProviderError as error:
+            if error.failure.provider_code == "unreachable":  # the host of one file, not the API
+                raise ProviderError(replace(error.failure, provider_code="network")) from error
+            raise
         except NETWORK_ERRORS as error:
             raise _network_failure(error) from error
         if announced is not None and int(announced) != received:
@@ -230,7 +235,9 @@ def _unsafe(text: str) -> ProviderError:
 
 
 def _network_failure(error: BaseException) -> ProviderError:
-    return ProviderError(Failure("whatsapp", describe_error(error), provider_code="network"))
+    return ProviderError(
+        Failure("whatsapp", describe_error(error), provider_code=network_code(error))
+    )
 
 
 def _text(value: object) -> str | None:

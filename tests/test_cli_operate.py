@@ -309,7 +309,7 @@ async def test_show_tells_the_story(db: Any, run: Run) -> None:
     assert (code, problems) == (0, [])
     head, story = said[: said.index("")], said[said.index("") + 1 :]
     assert [line.split(None, 1) for line in head] == [
-        ["media", str(media)], ["status", "failed"], ["attempts", "3 of 5"],
+        ["media", str(media)], ["status", "failed"], ["attempts", "3 of 12"],
         ["error", "media_lost_by_whatsapp: lost [bold] (code 131052)"],
     ]  # fmt: skip
     assert [line[25:] for line in story] == [

@@ -273,8 +273,9 @@ async def test_a_refusal_that_comes_after_the_lease_counts(
     whatsapp.token = "another, since the poller's has expired"
     stall = Fault.stall()
     whatsapp.faults.once("metadata", stall)
+    poller = await start_poller()
+    await poller.logged("woken by LISTEN/NOTIFY")  # it renews again in twenty seconds
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"), phone_number_id="1")
-    await start_poller()
     await stall.reached.wait()
 
     async with db.transaction():  # or the poller itself is quicker

@@ -179,6 +179,26 @@ async def test_the_poller_is_woken_by_notify(
     await eventually(lambda: db.fetchval("select processed from media where id = $1", media), 10)
 
 
+async def test_a_whatsapp_that_is_not_there_costs_no_attempt(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    for _ in range(3):
+        await queue_media(
+            db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"), phone_number_id="1"
+        )
+
+    poller = await start_poller("--drain", WHATSAPP_API_URL=f"http://127.0.0.1:{free_port()}")
+
+    assert await poller.ended() == 0  # nothing is due while the number is paused
+    assert await db.fetchval("select reason from media_pauses") == "whatsapp_absent"
+    assert await db.fetchval("select sum(attempts) from media_processing_queue") == 0
+    assert await db.fetchval("select refused_at from media_sources") == []
+    await db.execute("select resume_media_source('whatsapp:1')")
+    await db.execute("update media_processing_queue set due_at = now()")
+    assert await (await start_poller("--drain")).ended() == 0
+    assert await db.fetchval("select count(*) from media where processed") == 3
+
+
 async def test_a_storage_that_is_not_there_loses_nothing(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:

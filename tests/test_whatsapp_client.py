@@ -308,11 +308,9 @@ async def test_a_server_that_is_not_there(api: WhatsApp, whatsapp: WhatsAppApi) 
     url = await url_of(api, whatsapp)
     await whatsapp.stop()
 
-    for failure in (
-        await failure_of(received(api, url)),
-        await failure_of(api.describe("1", None)),
-    ):
-        assert (failure.provider_code, failure.http_status) == ("network", None)
+    for code, call in (("network", received(api, url)), ("unreachable", api.describe("1", None))):
+        failure = await failure_of(call)
+        assert (failure.provider_code, failure.http_status) == (code, None)
         assert "Connect" in failure.text
 
 

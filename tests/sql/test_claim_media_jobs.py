@@ -146,14 +146,14 @@ async def test_an_expired_lease_is_due_again_and_cost_an_attempt(db: Any) -> Non
 
 async def test_spent_attempts_end_as_a_dead_letter(db: Any) -> None:
     media = await queue_media(db)
-    for _ in range(5):
+    for _ in range(12):
         assert media in await claim(db, poller="crashing")
         await expire_lease(db, media)
 
     assert await claim(db) == {}
 
     row = await status(db, media)
-    assert (row["status"], row["error_code"], row["attempts"]) == ("failed", "lease_expired", 5)
+    assert (row["status"], row["error_code"], row["attempts"]) == ("failed", "lease_expired", 12)
     assert "crashing" in row["error_text"]
     assert (await media_row(db, media))["failed_at"] is not None
     assert (await events(db, media))[-1] == "failed"

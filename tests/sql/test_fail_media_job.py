@@ -51,6 +51,7 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("whatsapp", None, 500, "retry", "whatsapp_unavailable"),
     ("whatsapp", None, 599, "retry", "whatsapp_unavailable"),
     ("whatsapp", None, 404, "retry", "media_url_expired"),
+    ("whatsapp", "unreachable", None, "paused", "whatsapp_absent"),
     ("whatsapp", "network", None, "retry", "whatsapp_unreachable"),
     ("whatsapp", "truncated", 200, "retry", "download_truncated"),
     ("whatsapp", "100", 400, "failed", "media_expired_or_foreign"),
@@ -211,9 +212,9 @@ async def test_an_absurd_retry_after_is_at_most_a_day(
 async def test_the_last_attempt_is_the_last(db: Any) -> None:
     media = await queue_media(db)
     found: Any = None
-    for attempt in range(1, 6):
+    for attempt in range(1, 13):
         found = await fail(db, media, (await claim(db))[media], http_status=500)
-        assert found["verdict"] == ("retry" if attempt < 5 else "failed")
+        assert found["verdict"] == ("retry" if attempt < 12 else "failed")
         await make_due(db)
 
     assert found["due_at"] is None

@@ -118,7 +118,7 @@ async def test_the_status_follows_the_life(db: Any) -> None:
     waiting = await queue_media(db)
     found = await status(db, media)
     assert (found["media_id"], found["status"], found["attempts"]) == (media, "pending", 0)
-    assert (found["max_attempts"], found["poller"]) == (5, None)
+    assert (found["max_attempts"], found["poller"]) == (12, None)
 
     held = await claim(db)
     found = await status(db, media)

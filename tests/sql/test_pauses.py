@@ -161,7 +161,7 @@ async def test_failures_that_are_no_refusals_do_not_count(db: Any) -> None:
 
 async def test_a_file_that_keeps_pausing_a_source_that_works_is_at_fault(db: Any) -> None:
     (bad,) = await queue_many(db, 1)
-    for _ in range(5):
+    for _ in range(12):
         held = await claim(db)
         await fail(db, bad, held[bad], code="10", http_status=403)
         await end_pauses(db)
