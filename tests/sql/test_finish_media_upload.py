@@ -203,7 +203,9 @@ async def test_a_leader_that_dies_frees_those_who_wait(db: Any, end: str) -> Non
         await fail(db, leader, token, code="131052")
     else:
         await claim(db)
-        await db.execute("update media_processing_queue set attempts = 5 where id = $1", leader)
+        await db.execute(
+            "update media_processing_queue set attempts = max_attempts where id = $1", leader
+        )
         await expire_lease(db, leader)
         await db.execute("select rescue_media_jobs()")
 

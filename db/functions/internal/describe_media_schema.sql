@@ -15,16 +15,7 @@ as $$
             exists (select from public.media_adopted_tables t where t.table_name = c.relname) as adopted
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace
-            and c.relname in (
-                'messages', 'media', 'media_accesses', 'media_adopted_tables', 'media_analytics',
-                'media_analytics_deltas', 'media_audit_log', 'media_bucket_deltas', 'media_bucket_totals',
-                'media_buckets', 'media_daily_report', 'media_deletion_queue', 'media_failure_rules',
-                'media_failures', 'media_formats', 'media_holds', 'media_maintenance', 'media_objects',
-                'media_pauses', 'media_pollers', 'media_processing_queue', 'media_processing_times',
-                'media_queue_health', 'media_reconcile_runs', 'media_schema_functions', 'media_secrets',
-                'media_settings', 'media_sources', 'media_storage_differences', 'media_storage_listing',
-                'media_throughput',
-                'whatsapp_webhook_events', 'whatsapp_webhook_refusals')
+            and c.relname = any (public.list_media_relations())
     ),
     functions as (
         select p.oid, p.oid::regprocedure::text as signature, p.proowner, p.proacl, concat_ws(' ',

@@ -53,20 +53,7 @@ begin
     if v_refusal.code is not null then
         verdict := 'rejected';
         reason := v_refusal.code;
-        perform public.bury_media_job(w.id, v_refusal.code, v_refusal.explanation)
-        from (
-            select q.id
-            from public.media_processing_queue q
-            join public.media m on m.id = q.id
-            where q.waiting_for = p_id
-                and q.status = 'waiting'
-                and q.content_hash = coalesce(v_media.whatsapp_sha256, p_content_hash)
-                and m.media_type = v_media.media_type
-            order by q.id
-            for key share of m
-            for update of q
-        ) w;
-        perform public.bury_media_job(p_id, v_refusal.code, v_refusal.explanation);
+        perform public.reject_media_content(v_media, p_content_hash, v_refusal.code, v_refusal.explanation);
         return next;
         return;
     end if;
