@@ -77,9 +77,7 @@ async def open_world(files: Path, configured: Mapping[str, str]) -> AsyncGenerat
             await _execute(postgres.dsn(), "create database pgmedia")
             await asyncio.to_thread(migrate, SecretStr(dsn))
             await _execute(dsn, f"create role {POLLER_ROLE} login in role media_poller")
-            await _execute(
-                dsn, "update media_settings set backoff_first = '50 ms', max_attempts = 5"
-            )
+            await _execute(dsn, "update media_settings set backoff_first = '50 ms'")
         yield World(whatsapp, dsn, environment)
 
 

@@ -68,6 +68,7 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("storage", "NoSuchBucket", 404, "paused", "bucket_missing"),
     ("poller", "spool_full", None, "paused", "spool_full"),
     ("poller", "check_failed", None, "retry", "content_check_failed"),
+    ("poller", "hash_mismatch", None, "retry", "hash_mismatch"),
     ("storage", "unreachable", None, "paused", "storage_absent"),
     ("storage", "InvalidRequest", 400, "paused", "storage_answer_unexpected"),
     ("storage", None, 200, "paused", "storage_answer_unexpected"),
@@ -292,3 +293,14 @@ async def test_operators_change_what_a_failure_means(db: Any) -> None:
     assert (found["verdict"], found["failure_code"]) == ("failed", "given_up")
     found = await fail(db, second, held[second], code="2", http_status=502)
     assert found["verdict"] == "retry"
+
+
+async def test_a_file_that_cannot_be_checked_is_not_fetched_so_often(db: Any) -> None:
+    media = await queue_media(db)
+    for attempt in range(1, 6):
+        token = (await claim(db))[media]
+        found = await fail(db, media, token, source="poller", code="check_failed")
+        assert found["verdict"] == ("retry" if attempt < 5 else "failed")
+        await make_due(db)
+
+    assert (await status(db, media))["error_code"] == "content_check_failed"

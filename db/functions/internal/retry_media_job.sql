@@ -12,7 +12,9 @@ volatile
 set search_path = ''
 as $$
 begin
-    if p_job.attempts >= p_job.max_attempts then
+    if p_job.attempts >= least(p_job.max_attempts, (
+        select min(r.attempts_most) from public.media_failure_rules r where r.failure_code = p_code))
+    then
         perform public.bury_media_job(p_job.id, p_code, p_text);
         return 'failed';
     end if;
@@ -34,4 +36,4 @@ end;
 $$;
 
 comment on function public.retry_media_job is
-    'Put a job back with backoff (retry), or bury it when its attempts are spent (failed).';
+    'Put a job back with backoff (retry), or bury it when its attempts are spent, or as many as media_failure_rules.attempts_most allows for this failure (failed).';
