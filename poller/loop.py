@@ -14,9 +14,11 @@ from functools import partial
 from typing import Literal
 from uuid import UUID
 
+import asyncpg
+
 from poller.db import DATABASE_AWAY, Database, Listener
 from poller.deletions import remove_files
-from poller.http import describe_error
+from poller.http import describe_error, plain
 from poller.pipeline import Pipeline
 from poller.records import Job
 
@@ -24,6 +26,8 @@ log = logging.getLogger(__name__)
 
 PROBE_SECONDS = 10.0
 """How often the listener makes sure that it still hears."""
+GOODBYE_SECONDS = 3.0
+"""How long a database that stands still may hold up the end."""
 HOUSE_SECONDS = 20.0
 """How often a poller asks whether maintenance is due."""
 POLL_SOON_SECONDS = (0.02, 0.08, 0.32)
@@ -81,7 +85,11 @@ class Poller:
         side_tasks = [asyncio.create_task(keep_alive(keeper)) for keeper in keepers]
         try:
             await self._work(drain=drain)
-            while drain and await remove_files(self._database, self._pipeline.storage):
+            while (
+                drain
+                and not self._stopping.is_set()
+                and await remove_files(self._database, self._pipeline.storage)
+            ):
                 pass
             if drain:
                 await self._keep_house_once()
@@ -139,10 +147,11 @@ class Poller:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         with contextlib.suppress(*DATABASE_AWAY):  # then the leases end by themselves
-            if self._unfinished:
-                log.info("giving back %s attachments", len(self._unfinished))
-                await self._database.release(self._unfinished)
-            await self._database.leave()
+            async with asyncio.timeout(GOODBYE_SECONDS):
+                if self._unfinished:
+                    log.info("giving back %s attachments", len(self._unfinished))
+                    await self._database.release(self._unfinished)
+                await self._database.leave()
 
     async def _keep_leases(self) -> None:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
@@ -185,9 +194,12 @@ class Poller:
 
     async def _keep_house_once(self) -> None:
         try:
-            await self._database.maintain()
-        except DATABASE_AWAY as error:
+            errors = await self._database.maintain()
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
             log.warning("maintenance not run: %s", describe_error(error))
+        else:
+            for step, text in errors.items():
+                log.warning("maintenance: %s: %s", step, plain(text))
 
     def _heard(self) -> None:
         self._wake.set()

@@ -41,7 +41,7 @@ begin
             using errcode = 'MD031', hint = 'Rename or change this column, then migrate again.';
     end if;
 end $$;
-create index pgmedia_media_age_idx on public.media (media_type, message_sent_at);
+create index pgmedia_media_age_idx on public.media (media_type, message_sent_at, id);
 
 create table public.media_holds (
     media_id uuid primary key constraint media_is_held references public.media (id),
@@ -69,11 +69,13 @@ comment on table public.media_maintenance is
     'When maintenance last ran, and the day (UTC) whose cleanup is done. Its lock lets one run at a time.';
 
 alter table public.media_settings
-    add column audit_kept interval not null default '400 days' check (audit_kept >= '1 day'),
-    add column dead_letters_kept interval not null default '90 days' check (dead_letters_kept >= '1 hour'),
-    add column cleanup_days integer check (cleanup_days >= 1),
-    add column cleanup_keep_accessed_days integer check (cleanup_keep_accessed_days >= 1),
-    add column cleanup_at time not null default '03:30';
+    add column audit_kept interval not null default '400 days' 
+        check (audit_kept between '1 day' and '100 years'),
+    add column dead_letters_kept interval not null default '90 days' 
+        check (dead_letters_kept between '1 hour' and '100 years'),
+    add column cleanup_days integer check (cleanup_days between 1 and 36500),
+    add column cleanup_keep_accessed_days integer check (cleanup_keep_accessed_days between 1 and 36500),
+    add column cleanup_at time not null default '03:30' check (cleanup_at < '24:00');
 comment on column public.media_settings.max_attempts is 'Attempts of an attachment before it is a dead letter.';
 comment on column public.media_settings.backoff_first is 'Wait before the second attempt; each further one waits twice as long.';
 comment on column public.media_settings.backoff_most is 'Longest wait between two attempts.';

@@ -1,4 +1,4 @@
--- What outlasts a minute: a WhatsApp that is not there pauses its number and spends no attempt, and a
+-- What outlasts a minute: a poller that cannot connect to WhatsApp rests and spends no attempt, and a
 -- fault that passes may take hours. Twelve attempts, 5 seconds doubling to an hour apart, are 2.4 hours;
 -- a file at fault is not fetched so often.
 -- depends: 0006.create-webhook-tables

@@ -56,7 +56,10 @@ def duration(text: str) -> timedelta:
     parts = DURATION.fullmatch(text.strip())
     if parts is None:
         raise typer.BadParameter(f"{text!r} is no time such as 90s, 30m, 1h or 7d")
-    return timedelta(**{UNITS[parts[2]]: int(parts[1])})
+    time = timedelta(**{UNITS[parts[2]]: int(parts[1])})
+    if time > timedelta(days=36_500):
+        raise typer.BadParameter(f"{text!r} is more than 36500d")
+    return time
 
 
 def show_version(wanted: bool) -> None:

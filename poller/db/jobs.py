@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -85,9 +85,14 @@ class Jobs(Pool):
         call = "select public.heartbeat_media_poller($1, $2, $3, $4)"
         return (await self._fetch(call, self.poller, __version__, mode, in_flight))[0][0]
 
-    async def maintain(self) -> None:
-        """Keep house, unless that was done within the last minute or is being done."""
-        await self._value("select public.run_media_maintenance(unless_within => '50 seconds')")
+    async def maintain(self) -> dict[str, str]:
+        """Keep house, unless that was done within the last minute or is being done.
+
+        Returns what went wrong, by step.
+        """
+        call = "select public.run_media_maintenance(unless_within => '50 seconds')"
+        done: dict[str, Any] = json.loads(await self._value(call))
+        return done.get("errors", {})
 
     async def leave(self) -> None:
         await self._value("select public.leave_media_poller($1)", self.poller)

@@ -23,6 +23,10 @@ DATABASE_AWAY = (
     asyncpg.TooManyConnectionsError,
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InsufficientResourcesError,  # a full disk, too many connections
+    asyncpg.InternalServerError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.OperatorInterventionError,  # a time limit, a shutdown
     asyncpg.SerializationError,
 )
 
@@ -42,7 +46,6 @@ class Pool:
         self._others = asyncio.Semaphore(max(1, pool.get_max_size() - 1))
         self.poller = poller
 
-    @classmethod
     @classmethod
     async def connect(
         cls, dsn: str, poller: str, connections: int = 8, *,

@@ -105,6 +105,7 @@ def inner_select(name: str) -> str:
     found = re.search(PICKS[name], text(name), re.S)
     assert found
     pick = found[1].replace("public.", "").replace("s.source", "'whatsapp:1'")
+    pick = pick.replace("p_poller", "'poller-1'")
     return re.sub(r"limit (least|coalesce)\(.*?\)", "limit $1", pick)
 
 

@@ -290,9 +290,85 @@ async def test_a_cleanup_finds_its_rows_by_an_index(db: Any) -> None:
     assert await clean_up(db, 100, media_types=["video"], at_most=10) == 10
     assert await clean_up(db, 100, at_most=10) == 10
 
-    scans = [plan for plan in plans if "not exists (select from public.media_holds" in plan
-             and "order by m.message_sent_at" in plan]  # fmt: skip
+    scans = [plan for plan in plans if "order by m.message_sent_at, m.id" in plan]
     assert scans
     for plan in scans:
         assert "pgmedia_media_age_idx" in plan
-        assert "Sort" not in plan
+        assert "Seq Scan" not in plan
+
+
+async def test_what_is_kept_hides_nothing_behind_it(db: Any) -> None:
+    """Thousands of kept rows are older than what can go, of each type."""
+    message = await add_message(db)
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id, media_type, message_sent_at)"
+        " select $1, i::text, (array['image', 'video'])[1 + i % 2],"
+        " now() - i * interval '1 hour' - interval '30 days'"
+        " from generate_series(1, 6000) i",
+        message,
+    )
+    await db.execute(
+        "insert into media_accesses (media_id, accessed_at)"
+        " select id, now() from media where whatsapp_media_id::integer > 100"
+    )
+
+    assert await clean_up(db, keep_accessed_days=7, dry_run=True) == 100
+    assert await clean_up(db, keep_accessed_days=7) == 100
+    assert await clean_up(db, keep_accessed_days=7) == 0
+
+
+async def test_rows_of_the_same_time_are_all_seen(db: Any) -> None:
+    message = await add_message(db)
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id, media_type, message_sent_at)"
+        " select $1, i::text, 'image', '2020-01-01' from generate_series(1, 2500) i",
+        message,
+    )
+
+    assert await clean_up(db) == 2500
+
+
+async def test_what_a_foreign_key_of_the_bot_keeps_is_passed_over(db: Any) -> None:
+    rows = [await age(db, await queue_media(db), days) for days in (60, 50, 40)]
+    await db.execute("create table tickets (media_id uuid references media)")
+    await db.execute("insert into tickets values ($1)", rows[0])
+
+    assert await clean_up(db) == 2
+
+    assert await all_media(db) == {rows[0]}
+
+
+async def test_nobody_is_waited_for(db: Any, connect: Connect) -> None:
+    """A bot's open transaction shares the lock of an object, another one is at a queue row."""
+    shared = await age(db, await store(db, sha256(b"x")), 40)
+    claimed, free = [await age(db, await queue_media(db), 40) for _ in range(2)]
+    bot, poller = await connect(), await connect()
+    one, two = bot.transaction(), poller.transaction()
+    await one.start()
+    await two.start()
+    await bot.execute("select from media_objects for key share")
+    await bot.execute("select from media_objects for update")
+    await poller.execute("select from media_processing_queue where id = $1 for update", claimed)
+
+    assert await clean_up(db) == 1
+
+    assert await media_row(db, free) is None
+    await one.rollback()
+    await two.rollback()
+    assert await clean_up(db) == 2
+    assert await media_row(db, shared) is None
+
+
+async def test_what_is_touched_meanwhile_stays(db: Any, connect: Connect) -> None:
+    media = await age(db, await queue_media(db), 40)
+    cleaning, touching = await connect(), await connect()
+    transaction = touching.transaction()
+    await transaction.start()
+    await touching.execute("select from media where id = $1 for share", media)
+    await touching.execute("select touch_media($1)", media)
+
+    assert await clean_up(cleaning, keep_accessed_days=7) == 0
+    await transaction.commit()
+
+    assert await clean_up(cleaning, keep_accessed_days=7) == 0
+    assert await clean_up(cleaning) == 1

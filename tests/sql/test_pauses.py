@@ -314,3 +314,16 @@ async def test_a_refusal_counts_once(db: Any) -> None:
         await fail(db, media, token, code="190", http_status=401)
 
     assert len(await refused_at(db)) == 3
+
+
+@pytest.mark.parametrize("source", ["whatsapp", "storage"])
+async def test_a_poller_that_cannot_connect_does_not_stop_the_others(db: Any, source: str) -> None:
+    await queue_many(db, 3)
+    ((media, token),) = (await claim(db, 1, poller="cut off")).items()
+
+    verdict = await fail(db, media, token, poller="cut off", source=source, code="unreachable")
+
+    assert verdict["verdict"] == "paused"
+    assert await claim(db, poller="cut off") == {}
+    assert len(await claim(db, poller="good")) == 3
+    assert (await queue_row(db, media))["attempts"] == 1

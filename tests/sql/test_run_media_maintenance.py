@@ -159,8 +159,10 @@ async def test_the_daily_cleanup(db: Any) -> None:
     await set_clean_up(db, "'00:00'")
     assert (await maintain(db))["cleaned_media"] == 0  # today's is done
     await db.execute("update media_maintenance set cleaned_on = cleaned_on - 1")
-    await set_clean_up(db, "'24:00'")
+    await db.execute("update media_maintenance set cleaned_on = cleaned_on + 1")
+    await set_clean_up(db, "'23:59:59.999999'")
     assert (await maintain(db))["cleaned_media"] == 0  # not yet
+    await db.execute("update media_maintenance set cleaned_on = cleaned_on - 1")
     await set_clean_up(db, "'00:00'")
     assert (await maintain(db))["cleaned_media"] == 2
 
@@ -264,3 +266,35 @@ async def test_what_bots_inserted_before_has_an_age(db: Any) -> None:
     await db.execute("select queue_media_processing($1, 'a')", message)
 
     assert await db.fetchval("select message_sent_at is not null from media")
+
+
+async def test_a_step_that_fails_takes_no_other_with_it(db: Any) -> None:
+    await store(db, sha256(b"x"))
+    await db.execute(
+        "create function broken() returns trigger language plpgsql as"
+        " 'begin raise exception ''no''; end';"
+        "create trigger broken before delete on whatsapp_webhook_events"
+        " for each row execute function broken()"
+    )
+    await db.execute(
+        "insert into whatsapp_webhook_events (payload_hash, payload, received_at)"
+        " values ('x', '{}', now() - interval '31 days')"
+    )
+
+    done = await maintain(db)
+
+    assert done["errors"] == {"pruned_webhook_events": "P0001: no"}
+    assert done["folded_deltas"] == 1
+    assert "pruned_webhook_events" not in done
+
+
+async def test_a_cleanup_goes_on_past_midnight(db: Any) -> None:
+    await queue_media(db)
+    await db.execute("update media set message_sent_at = now() - interval '40 days'")
+    await set_clean_up(db, "((now() at time zone 'utc') + interval '1 minute')::time")
+    await db.execute(
+        "update media_maintenance"
+        " set cleaned_on = (now() at time zone 'utc' - interval '2 days')::date"
+    )
+
+    assert (await maintain(db))["cleaned_media"] == 1  # what began a day ago, less a minute

@@ -22,7 +22,7 @@ async def attempt(pipeline: Pipeline) -> str:
 
 async def fault_is_over(db: Any, storage: StorageApi) -> None:
     storage.faults.clear()
-    await db.execute("select resume_media_source('storage')")
+    await db.execute("select resume_media_source(scope) from media_pauses")
     await make_due(db)
 
 

@@ -159,6 +159,11 @@ async def test_no_table_is_read_or_written(db: Any, api: Api, role: str) -> None
             await api.call(role, "DELETE", every),
             await api.call(role, "DELETE", every, Prefer=representation),
         ]
+        if table in await relations(db, "v"):
+            # Postgres looks at rights last: 55000 is a view that nobody can write to
+            assert {code(answer) for answer in answers if answer.content} == {"42501", "55000"}
+            assert all(answer.is_error for answer in answers), table
+            continue
         assert {answer.status_code for answer in answers} <= REFUSED, table
         assert {code(answer) for answer in answers if answer.content} == {"42501"}, table
     assert await everything(db) == before
@@ -218,13 +223,16 @@ async def test_the_open_door_is_all_that_opens(db: Any, api: Api) -> None:
             assert {answer.status_code for answer in answers} <= REFUSED, name
     for headers in ({}, {"X_Hub_Signature_256": signature(body, "another secret")}):
         answer = await api.call("anon", "POST", f"rpc/{DOOR}", json.loads(body), **headers)
-        assert (answer.status_code, code(answer)) == (403, "PT403")
-    assert await everything(db) == before
+        assert answer.status_code == 403
+    after = await everything(db)  # what is refused is counted, and that is all
+    assert len(after.pop("whatsapp_webhook_refusals")) == 1
+    assert after == {name: rows for name, rows in before.items() if name in after}
 
     compact = httpx.Request("POST", "http://x", json=json.loads(body)).content
     signed = {"X_Hub_Signature_256": signature(compact)}
     answer = await api.call("anon", "POST", f"rpc/{DOOR}", json.loads(body), **signed)
-    assert (answer.status_code, answer.json()["media_queued"]) == (200, 1)
+    assert answer.status_code == 200
+    assert await db.fetchval("select count(*) from media_processing_queue") == 1
     answer = await api.call("authenticated", "POST", f"rpc/{DOOR}", json.loads(body), **signed)
     assert (answer.status_code, code(answer)) == (403, "42501")
 

@@ -1,7 +1,7 @@
 -- Keep house: what has to happen now and then, in one call that anybody may repeat.
 --
 -- One at a time: who comes while another is at it is told so and changes nothing. Every step is
--- bounded; what is left over is for the next minute.
+-- bounded; what is left over is for the next minute. A step that fails takes no other with it.
 
 create or replace function public.run_media_maintenance(unless_within interval default '0 seconds')
 returns json
@@ -9,12 +9,15 @@ language plpgsql
 volatile
 security definer -- neither operators nor pollers have rights on the tables
 set search_path = ''
+set lock_timeout = '1s' -- whoever holds a row for long does not hold up the house
 as $$
 declare
     v_started timestamptz := clock_timestamp();
     v_settings public.media_settings;
     v_ran_at timestamptz;
-    v_done jsonb;
+    v_step text;
+    v_done jsonb := jsonb '{}';
+    v_errors jsonb := jsonb '{}';
 begin
     select r.ran_at into v_ran_at from public.media_maintenance r for update skip locked;
     if not found then
@@ -25,22 +28,36 @@ begin
     update public.media_maintenance set ran_at = v_started;
     select s.* into v_settings from public.media_settings s;
 
-    v_done := jsonb_build_object(
-        'rescued_jobs', public.rescue_media_jobs(),
-        'dropped_reservations', public.drop_orphan_reservations(),
-        'folded_deltas', public.fold_media_analytics(),
-        'forgotten_pollers', public.forget_media_pollers(),
-        'pruned_dead_letters', public.prune_dead_letters(v_settings.dead_letters_kept),
-        'pruned_webhook_events', public.prune_whatsapp_webhooks(),
-        'pruned_audit_events', public.prune_media_audit(v_settings.audit_kept),
-        'pruned_minutes', public.prune_media_throughput(),
-        'pruned_cron_runs', public.prune_cron_runs(),
-        'cleaned_media', public.clean_up_daily(v_settings));
+    foreach v_step in array array[
+        'rescued_jobs', 'dropped_reservations', 'folded_deltas', 'forgotten_pollers', 'pruned_dead_letters',
+        'pruned_webhook_events', 'pruned_audit_events', 'pruned_minutes', 'pruned_cron_runs', 'cleaned_media'
+    ] loop
+        begin
+            v_done := v_done || jsonb_build_object(v_step, case v_step
+                when 'rescued_jobs' then public.rescue_media_jobs()
+                when 'dropped_reservations' then public.drop_orphan_reservations()
+                when 'folded_deltas' then public.fold_media_analytics()
+                when 'forgotten_pollers' then public.forget_media_pollers()
+                when 'pruned_dead_letters' then public.prune_dead_letters(v_settings.dead_letters_kept)
+                when 'pruned_webhook_events' then public.prune_whatsapp_webhooks()
+                when 'pruned_audit_events' then public.prune_media_audit(v_settings.audit_kept)
+                when 'pruned_minutes' then public.prune_media_throughput()
+                when 'pruned_cron_runs' then public.prune_cron_runs()
+                when 'cleaned_media' then public.clean_up_daily(v_settings)
+            end);
+        exception
+            when others then
+                v_errors := v_errors || jsonb_build_object(v_step, sqlstate || ': ' || sqlerrm);
+        end;
+    end loop;
+    if v_errors <> '{}' then
+        v_done := v_done || jsonb_build_object('errors', v_errors);
+    end if;
     return (v_done || jsonb_build_object(
         'milliseconds', round(extract(epoch from clock_timestamp() - v_started) * 1000)))::json;
 end;
 $$;
 
 comment on function public.run_media_maintenance is
-    'Rescue expired leases, drop orphan reservations, fold analytics, prune pollers, dead letters, webhook events, audit trail and cron runs past their time, and clean up old media when media_settings.cleanup_days says so. Bounded; returns a count of each and milliseconds, or "skipped" with the reason: another one is at it, or it ran within unless_within.';
+    'Rescue expired leases, drop orphan reservations, fold analytics, prune pollers, dead letters, webhook events, audit trail and cron runs past their time, and clean up old media when media_settings.cleanup_days says so. Bounded; returns a count of each and milliseconds, "errors" by step if any failed, or "skipped" with the reason: another one is at it, or it ran within unless_within.';
 grant execute on function public.run_media_maintenance to media_poller, media_admin;

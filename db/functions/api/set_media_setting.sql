@@ -23,10 +23,10 @@ begin
         raise exception 'no setting %', quote_nullable(left(set_media_setting.name, 100))
             using errcode = 'MD023', hint = 'get_media_settings() lists them.';
     end if;
-    if set_media_setting.value is null then
-        execute format('update public.media_settings set %I = default', set_media_setting.name);
-    elsif set_media_setting.name = 'project_url' then
+    if set_media_setting.name = 'project_url' then
         perform public.set_media_project_url(set_media_setting.value);
+    elsif set_media_setting.value is null then
+        execute format('update public.media_settings set %I = default', set_media_setting.name);
     else
         execute format('update public.media_settings set %I = $1::pg_catalog.%I', set_media_setting.name, v_type)
         using set_media_setting.value;

@@ -1,5 +1,5 @@
 -- The cleanup that media_settings asks for: once a day from cleanup_at on, a bounded piece a call,
--- until nothing is left.
+-- until nothing is left, be it past midnight. What others have locked is looked for again.
 
 create or replace function public.clean_up_daily(p_settings public.media_settings)
 returns integer
@@ -8,17 +8,16 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_now timestamp := now() at time zone 'utc';
+    v_due date := (now() at time zone 'utc' - p_settings.cleanup_at)::date;
     v_count integer := 0;
 begin
     if p_settings.cleanup_days is not null
-        and v_now::time >= p_settings.cleanup_at
-        and exists (select from public.media_maintenance r where r.cleaned_on < v_now::date)
+        and exists (select from public.media_maintenance r where r.cleaned_on < v_due)
     then
         v_count := public.cleanup_old_media(
             p_settings.cleanup_days, keep_accessed_days => p_settings.cleanup_keep_accessed_days);
         if v_count = 0 then
-            update public.media_maintenance set cleaned_on = v_now::date;
+            update public.media_maintenance set cleaned_on = v_due;
         end if;
     end if;
     return v_count;

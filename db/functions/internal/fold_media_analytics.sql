@@ -1,6 +1,6 @@
 -- Fold what was appended into the figures. One at a time; whoever comes second does nothing.
 
-create or replace function public.fold_media_analytics(p_limit integer default 20000)
+create or replace function public.fold_media_analytics(p_limit integer default 100000)
 returns integer
 language plpgsql
 volatile

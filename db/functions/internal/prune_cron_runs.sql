@@ -14,8 +14,10 @@ begin
     if to_regclass('cron.job_run_details') is not null then
         execute format($sql$
             delete from %1$I.job_run_details d
-            using %1$I.job j
-            where j.jobid = d.jobid and j.jobname = 'pgmedia maintenance' and d.end_time < now() - interval '7 days'
+            where d.command = 'select public.run_media_maintenance()'
+                and (coalesce(d.end_time, d.start_time) < now() - interval '7 days'
+                    or d.start_time is null -- it never began: there are 10080 minutes in a week
+                        and d.runid < (select max(x.runid) - 10080 from %1$I.job_run_details x))
         $sql$, 'cron');
         get diagnostics v_count = row_count;
     end if;

@@ -25,7 +25,10 @@ begin
         from public.media_deletion_queue d
         where d.status = 'pending'
             and d.due_at <= now()
-            and not exists (select from public.media_pauses p where p.until > now() and p.scope = 'storage')
+            and not exists (
+                select
+                from public.media_pauses p
+                where p.until > now() and p.scope in ('storage', 'poller:' || p_poller))
         order by d.due_at, d.id
         limit coalesce(p_limit, 0)
         for update skip locked

@@ -19,8 +19,9 @@ declare
     v_rule public.media_failure_rules := public.find_failure_rule('storage', p_provider_code, p_http_status);
 begin
     if v_rule.action = 'pause' then
-        perform public.extend_media_pause('storage', v_rule.failure_code, left(p_text, 2000),
-            v_rule.pause_for, public.read_retry_after(p_retry_after));
+        perform public.extend_media_pause(
+            case p_provider_code when 'unreachable' then 'poller:' || p_poller else 'storage' end,
+            v_rule.failure_code, left(p_text, 2000), v_rule.pause_for, public.read_retry_after(p_retry_after));
     end if;
     update public.media_deletion_queue d
     set

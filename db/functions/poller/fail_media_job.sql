@@ -26,6 +26,8 @@ declare
     v_text text := left(format('%s (%s)', p_text, concat_ws(', ',
         'code ' || p_provider_code, 'http ' || p_http_status)), 2000);
     v_pause public.media_pauses;
+    -- a poller that cannot connect says nothing of the others, who may
+    v_own_fault boolean := p_source = 'poller' or p_provider_code is not distinct from 'unreachable';
 begin
     if v_rule.id is null then
         raise exception 'unknown source of a failure: %', coalesce(quote_literal(p_source), 'null')
@@ -39,9 +41,9 @@ begin
         when v_rule.action = 'pause' then
             verdict := 'paused';
             v_pause := public.extend_media_pause(
-                case p_source
-                    when 'storage' then 'storage'
-                    when 'poller' then 'poller:' || p_poller
+                case
+                    when v_own_fault then 'poller:' || p_poller
+                    when p_source = 'storage' then 'storage'
                     else v_job.source
                 end,
                 failure_code, v_text, v_rule.pause_for, public.read_retry_after(p_retry_after));
@@ -50,8 +52,8 @@ begin
             update public.media_processing_queue q
             set
                 -- behind the others, so that another one probes; a poller at fault leaves it to others
-                due_at = case p_source when 'poller' then now() else v_pause.until end,
-                pauses = q.pauses + (p_source <> 'poller' and v_pause.strikes = 1)::integer,
+                due_at = case when v_own_fault then now() else v_pause.until end,
+                pauses = q.pauses + (not v_own_fault and v_pause.strikes = 1)::integer,
                 last_error_code = v_rule.failure_code,
                 last_error_text = v_text
             where q.id = p_id;

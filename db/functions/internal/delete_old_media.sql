@@ -1,0 +1,36 @@
+-- Delete these attachments, but for what is kept now that they are locked. What another transaction
+-- holds, or a foreign key or trigger of the bot's wants to keep, is passed over: the batch is tried
+-- again by halves.
+
+create or replace function public.delete_old_media(p_ids uuid[], p_keep_accessed_days integer)
+returns integer
+language plpgsql
+volatile
+set search_path = ''
+set lock_timeout = '100ms' -- shorter than anybody's patience, and than deadlock_timeout
+as $$
+declare
+    v_count integer;
+    v_half integer := cardinality(p_ids) / 2;
+begin
+    perform
+    from public.media m
+    where m.id = any (p_ids)
+    order by m.id
+    for update;
+    delete from public.media m -- the trigger release_media_objects does the rest
+    where m.id = any (p_ids) and not public.is_media_kept(m.id, p_keep_accessed_days);
+    get diagnostics v_count = row_count;
+    return v_count;
+exception
+    when lock_not_available or deadlock_detected or integrity_constraint_violation or raise_exception then
+        if v_half = 0 then
+            return 0;
+        end if;
+        return public.delete_old_media(p_ids[:v_half], p_keep_accessed_days)
+            + public.delete_old_media(p_ids[v_half + 1:], p_keep_accessed_days);
+end;
+$$;
+
+comment on function public.delete_old_media is
+    'Delete those of these attachments that nothing keeps and nobody holds; returns how many.';
