@@ -318,9 +318,9 @@ async def test_a_full_disk_gives_the_work_back_and_rests(
     pause = await eventually(lambda: db.fetchrow("select * from media_pauses"))
 
     assert (pause["scope"], pause["reason"]) == ("poller:full", "spool_full")
-    assert (await status(db, media))["attempts"] == 0
     poller.terminate()
     assert await poller.ended() == 0
+    assert (await status(db, media))["attempts"] == 0
     await start_poller()  # another one has room
     await stored(db, media)
     assert storage.uploads.total() == 1

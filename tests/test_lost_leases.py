@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -176,6 +176,7 @@ class CutProxy:
     dsn: str
     cuts: str
     lost: int = 0
+    writers: list[asyncio.StreamWriter] = field(default_factory=list[asyncio.StreamWriter])
 
     async def pass_on(self, poller: asyncio.StreamReader, answers: asyncio.StreamWriter) -> None:
         server = urlsplit(self.dsn)
@@ -197,6 +198,7 @@ class CutProxy:
                 answers.write(piece)
             answers.close()
 
+        self.writers += [answers, to_server]
         with contextlib.suppress(ConnectionError):
             await asyncio.gather(upwards(), downwards())
         to_server.close()
@@ -212,6 +214,9 @@ async def cut(environment: dict[str, str]) -> AsyncIterator[CutProxy]:
     environment["DATABASE_URL"] = urlunsplit(parts._replace(netloc=f"{login}@127.0.0.1:{port}"))
     yield proxy
     server.close()
+    for writer in proxy.writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)  # the transports close
 
 
 async def test_a_finish_whose_answer_is_lost_was_a_finish(

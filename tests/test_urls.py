@@ -188,7 +188,7 @@ async def test_a_url_opens_one_file_for_a_time(
         (["no-uuid"], "'no-uuid' is no UUID"),
         ([str(uuid4()), "--expires", "0s"], "between 00:00:01 and 7 days"),
         ([str(uuid4()), "--expires", "8d"], "between 00:00:01 and 7 days"),
-        ([str(uuid4()), "--expires", "999999999d"], "between 00:00:01 and 7 days"),
+        ([str(uuid4()), "--expires", "36500d"], "between 00:00:01 and 7 days"),
         ([str(uuid4()), "--expires", "1y"], "'1y' is no time such as 90s, 30m, 1h or 7d"),
         ([str(uuid4()), "--expires", "-1h"], "no time such as"),
         ([str(uuid4()), "--expires", ""], "no time such as"),
