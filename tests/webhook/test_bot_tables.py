@@ -50,6 +50,36 @@ REFUSE_SOME_MEDIA = """
     alter table media add constraint not_everything_is_lost check (failure_text !~ 'sender');
 """
 
+REFUSE_AT_COMMIT = """
+    create table customers (name text primary key);
+    insert into customers values ('4915112345678');
+    alter table messages add foreign key (sender) references customers
+        deferrable initially deferred;
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+        raise exception 'the caption is rude' using errcode = 'BOT03';
+    end $$;
+    create constraint trigger refuse after insert on media deferrable initially deferred
+        for each row when (new.caption = 'rude') execute function refuse();
+"""
+
+ASSERT_ALL = """
+    create function assert_all() returns trigger language plpgsql as $$
+    begin
+        assert new.sender <> 'banned', 'the sender is banned';
+        return new;
+    end $$;
+    create trigger assert_all before insert on messages
+        for each row execute function assert_all();
+    create function assert_polite() returns trigger language plpgsql as $$
+    begin
+        assert new.caption <> 'rude', 'the caption is rude';
+        return new;
+    end $$;
+    create trigger assert_polite before insert on media
+        for each row execute function assert_polite();
+"""
+
 WAIT_AT_THE_SECOND_ROW = """
     create function wait_at_second() returns trigger language plpgsql as $$
     begin
@@ -147,6 +177,59 @@ async def test_refused_media_does_not_keep_the_others_out(db: Any) -> None:
     await db.execute("drop trigger refuse on media")
     replayed = await db.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])
     assert (json.loads(replayed)["new"], json.loads(replayed)["media_queued"]) == (0, 1)
+
+
+async def test_what_deferred_constraints_refuse_does_not_keep_the_others_out(db: Any) -> None:
+    await db.execute(REFUSE_AT_COMMIT)
+    good, stranger = [message() for _ in range(5)], message(**{"from": "a stranger"})
+    rude = message(image=media(caption="rude"))
+
+    summary = await receive(db, received(*good[:2], stranger, rude, *good[2:]))
+
+    assert (summary["new"], summary["media_queued"]) == (6, 5)
+    reasons = sorted(summary["errors"])
+    assert reasons[0] == "media_refused: the caption is rude (BOT03)"
+    assert reasons[1].startswith("message_refused: insert or update on table")
+    assert await db.fetchval("select count(*) from messages") == 6
+    assert await db.fetchval("select count(*) from media_processing_queue") == 5
+
+
+async def test_an_assertion_that_fails_refuses_its_row_alone(db: Any) -> None:
+    await db.execute(ASSERT_ALL)
+    rude = message(image=media(caption="rude"))
+
+    summary = await receive(db, received(message(), message(**{"from": "banned"}), rude))
+
+    assert (summary["new"], summary["media_queued"]) == (2, 1)
+    assert summary["errors"] == {
+        "message_refused: the sender is banned (P0004)": 1,
+        "media_refused: the caption is rude (P0004)": 1,
+    }
+
+
+async def test_what_a_bots_transaction_has_deferred_stays_deferred(db: Any) -> None:
+    """The call comes between a child and its parent, and neither is what keeps messages out."""
+    await db.execute(REFUSE_AT_COMMIT)
+    await db.execute("""
+        create table orders (
+            customer text references customers deferrable initially immediate,
+            referrer text references customers deferrable initially deferred
+        )
+    """)
+    async with db.transaction():
+        await db.execute("insert into orders values ('4915112345678', 'later')")
+        summary = await receive(db, received(message()))
+        await db.execute("insert into customers values ('later')")
+        between = await receive(db, received(message(**{"from": "later"}), message()))
+        await db.execute("insert into orders (referrer) values ('much later')")
+        await db.execute("insert into customers values ('much later')")
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            async with db.transaction():
+                await db.execute("insert into orders (customer) values ('nobody')")
+
+    assert (summary["new"], summary["media_queued"], summary["errors"]) == (1, 1, {})
+    assert (between["new"], between["errors"]) == (2, {})
+    assert await db.fetchval("select count(*) from orders") == 2
 
 
 async def test_a_row_the_queue_refuses_leaves_no_media_row(db: Any) -> None:

@@ -19,6 +19,7 @@ declare
     v_media record;
     v_problems text[];
     v_summary json;
+    v_check boolean := public.deferred_constraints_hold();
 begin
     select e.* into v_event from public.whatsapp_webhook_events e where e.id = p_event_id;
     v_payload := public.parse_webhook_payload(v_event.payload);
@@ -31,8 +32,8 @@ begin
     into v_messages, v_seen, v_problems
     from public.list_webhook_messages(v_payload) m;
 
-    v_stored := public.store_webhook_messages(v_messages);
-    v_media := public.store_webhook_media(v_messages, v_event.received_at);
+    v_stored := public.store_webhook_messages(v_messages, v_check);
+    v_media := public.store_webhook_media(v_messages, v_event.received_at, v_check);
     v_problems := v_problems || v_stored.problems || v_media.problems
         || array(select public.find_webhook_problems(v_payload));
     v_summary := json_build_object(

@@ -3,6 +3,7 @@
 create or replace function public.store_webhook_media(
     p_messages jsonb,
     p_received_at timestamptz,
+    p_check_deferred boolean,
     out queued integer,
     out failed integer,
     out problems text[]
@@ -41,7 +42,7 @@ begin
 
     select r.queued, r.failed, r.problems
     into queued, failed, problems
-    from public.record_webhook_media(coalesce(v_media, '[]')) r;
+    from public.record_webhook_media(coalesce(v_media, '[]'), p_check_deferred) r;
     problems := v_unusable || problems;
 end;
 $$;
