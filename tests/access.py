@@ -112,6 +112,7 @@ NOBODY = {
     "equal_in_constant_time",
     "extend_media_pause",
     "fail_webhook_media",
+    "fill_webhook_messages",
     "find_failure_rule",
     "find_media_differences",
     "find_media_format",

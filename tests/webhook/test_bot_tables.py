@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from poller.migrate import migrate
 from tests.conftest import Connect
 from tests.helpers import eventually
-from tests.webhook.payloads import lost, media, message, received
+from tests.webhook.payloads import PHONE_NUMBER_ID, SENDER, lost, media, message, received
 from tests.webhook.test_receive_whatsapp_webhook import receive
 
 BOT_TABLES = """
@@ -230,6 +230,36 @@ async def test_what_a_bots_transaction_has_deferred_stays_deferred(db: Any) -> N
     assert (summary["new"], summary["media_queued"], summary["errors"]) == (1, 1, {})
     assert (between["new"], between["errors"]) == (2, {})
     assert await db.fetchval("select count(*) from orders") == 2
+
+
+async def test_what_a_bot_left_null_is_filled_in(db: Any) -> None:
+    await db.execute("insert into messages (whatsapp_message_id) values ('wamid.1'), ('wamid.2')")
+
+    summary = await receive(db, received(message(id="wamid.1"), lost(id="wamid.2")))
+
+    assert (summary["media_queued"], summary["media_failed"]) == (1, 1)
+    for row in await db.fetch("select *, extract(epoch from sent_at)::int as epoch from messages"):
+        assert (row["phone_number_id"], row["sender"]) == (PHONE_NUMBER_ID, SENDER)
+        assert (row["message_type"], row["epoch"]) == ("image", 1732000000)
+        assert json.loads(row["raw_payload"])["id"] == row["whatsapp_message_id"]
+    source = await db.fetchval("select source from media_processing_queue")
+    assert source == f"whatsapp:{PHONE_NUMBER_ID}"
+    times = await db.fetch("select extract(epoch from message_sent_at)::int from media")
+    assert [row[0] for row in times] == [1732000000] * 2
+
+
+async def test_what_a_bot_filled_in_stays(db: Any) -> None:
+    await db.execute(
+        "insert into messages (whatsapp_message_id, phone_number_id, sender, message_type,"
+        " text_body, sent_at, raw_payload)"
+        " values ('wamid.1', '1', 'Ana', 'photo', 'mine', '2020-01-01Z', '{\"mine\": 1}')"
+    )
+    before = await db.fetchrow("select *, xmin::text from messages")
+
+    assert (await receive(db, received(message(id="wamid.1"))))["media_queued"] == 1
+
+    assert await db.fetchrow("select *, xmin::text from messages") == before
+    assert await db.fetchval("select source from media_processing_queue") == "whatsapp:1"
 
 
 async def test_a_row_the_queue_refuses_leaves_no_media_row(db: Any) -> None:
