@@ -262,6 +262,39 @@ async def test_what_a_bot_filled_in_stays(db: Any) -> None:
     assert await db.fetchval("select source from media_processing_queue") == "whatsapp:1"
 
 
+DROP_SILENTLY = """
+    create function drop_silently() returns trigger language plpgsql as $$
+    begin
+        return null;
+    end $$;
+    create trigger drop_silently before insert on messages
+        for each row when (new.sender = 'banned') execute function drop_silently();
+    create trigger drop_silently before insert on media
+        for each row when (new.caption = 'rude') execute function drop_silently();
+    create function change_id() returns trigger language plpgsql as $$
+    begin
+        new.whatsapp_message_id := lower(new.whatsapp_message_id);
+        return new;
+    end $$;
+    create trigger change_id before insert on messages for each row execute function change_id();
+"""
+
+
+async def test_what_triggers_drop_without_an_error_is_counted(db: Any) -> None:
+    await db.execute(REFUSE_ONE.replace("banned", "refused") + DROP_SILENTLY)
+    dropped, refused = message(**{"from": "banned"}), message(**{"from": "refused"})
+    changed, rude = message(id="WAMID.X"), message(image=media(caption="rude"))
+
+    summary = await receive(db, received(message(), dropped, refused, changed, rude))
+
+    assert (summary["new"], summary["duplicates"], summary["media_queued"]) == (3, 0, 1)
+    assert summary["errors"] == {
+        "message_refused: the sender is banned (BOT01)": 1,
+        "message_not_stored": 2,
+        "media_not_stored": 1,
+    }
+
+
 async def test_a_row_the_queue_refuses_leaves_no_media_row(db: Any) -> None:
     await db.execute("alter table media_processing_queue add check (source_url is null)")
     bad, good = message(image=media(url="https://example.com/1")), message()

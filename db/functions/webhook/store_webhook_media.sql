@@ -43,7 +43,12 @@ begin
     select r.queued, r.failed, r.problems
     into queued, failed, problems
     from public.record_webhook_media(coalesce(v_media, '[]'), p_check_deferred) r;
-    problems := v_unusable || problems;
+    problems := v_unusable || problems || (
+        select array_fill('media_not_stored'::text, array[greatest(0, count(*)::integer - cardinality(problems))])
+        from jsonb_to_recordset(v_media) w (message_id uuid, whatsapp_media_id text)
+        where not exists (
+            select from public.media m where m.message_id = w.message_id and m.whatsapp_media_id = w.whatsapp_media_id
+        ));
 end;
 $$;
 
