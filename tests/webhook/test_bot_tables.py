@@ -289,7 +289,7 @@ async def test_what_triggers_drop_without_an_error_is_counted(db: Any) -> None:
 
     assert (summary["new"], summary["duplicates"], summary["media_queued"]) == (3, 0, 1)
     assert summary["errors"] == {
-        "message_refused: the sender is banned (BOT01)": 1,
+        "message_refused: the sender is refused (BOT01)": 1,
         "message_not_stored": 2,
         "media_not_stored": 1,
     }
