@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from poller.migrate import migrate
 from tests.conftest import Connect
 from tests.helpers import eventually
-from tests.webhook.payloads import lost, media, message, received
+from tests.webhook.payloads import PHONE_NUMBER_ID, SENDER, lost, media, message, received
 from tests.webhook.test_receive_whatsapp_webhook import receive
 
 BOT_TABLES = """
@@ -48,6 +48,36 @@ REFUSE_SOME_MEDIA = """
         for each row when (new.caption = 'rude') execute function refuse();
     alter table media add constraint no_empty_name check (file_name <> '');
     alter table media add constraint not_everything_is_lost check (failure_text !~ 'sender');
+"""
+
+REFUSE_AT_COMMIT = """
+    create table customers (name text primary key);
+    insert into customers values ('4915112345678');
+    alter table messages add foreign key (sender) references customers
+        deferrable initially deferred;
+    create function refuse() returns trigger language plpgsql as $$
+    begin
+        raise exception 'the caption is rude' using errcode = 'BOT03';
+    end $$;
+    create constraint trigger refuse after insert on media deferrable initially deferred
+        for each row when (new.caption = 'rude') execute function refuse();
+"""
+
+ASSERT_ALL = """
+    create function assert_all() returns trigger language plpgsql as $$
+    begin
+        assert new.sender <> 'banned', 'the sender is banned';
+        return new;
+    end $$;
+    create trigger assert_all before insert on messages
+        for each row execute function assert_all();
+    create function assert_polite() returns trigger language plpgsql as $$
+    begin
+        assert new.caption <> 'rude', 'the caption is rude';
+        return new;
+    end $$;
+    create trigger assert_polite before insert on media
+        for each row execute function assert_polite();
 """
 
 WAIT_AT_THE_SECOND_ROW = """
@@ -147,6 +177,122 @@ async def test_refused_media_does_not_keep_the_others_out(db: Any) -> None:
     await db.execute("drop trigger refuse on media")
     replayed = await db.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])
     assert (json.loads(replayed)["new"], json.loads(replayed)["media_queued"]) == (0, 1)
+
+
+async def test_what_deferred_constraints_refuse_does_not_keep_the_others_out(db: Any) -> None:
+    await db.execute(REFUSE_AT_COMMIT)
+    good, stranger = [message() for _ in range(5)], message(**{"from": "a stranger"})
+    rude = message(image=media(caption="rude"))
+
+    summary = await receive(db, received(*good[:2], stranger, rude, *good[2:]))
+
+    assert (summary["new"], summary["media_queued"]) == (6, 5)
+    reasons = sorted(summary["errors"])
+    assert reasons[0] == "media_refused: the caption is rude (BOT03)"
+    assert reasons[1].startswith("message_refused: insert or update on table")
+    assert await db.fetchval("select count(*) from messages") == 6
+    assert await db.fetchval("select count(*) from media_processing_queue") == 5
+
+
+async def test_an_assertion_that_fails_refuses_its_row_alone(db: Any) -> None:
+    await db.execute(ASSERT_ALL)
+    rude = message(image=media(caption="rude"))
+
+    summary = await receive(db, received(message(), message(**{"from": "banned"}), rude))
+
+    assert (summary["new"], summary["media_queued"]) == (2, 1)
+    assert summary["errors"] == {
+        "message_refused: the sender is banned (P0004)": 1,
+        "media_refused: the caption is rude (P0004)": 1,
+    }
+
+
+async def test_what_a_bots_transaction_has_deferred_stays_deferred(db: Any) -> None:
+    """The call comes between a child and its parent, and neither is what keeps messages out."""
+    await db.execute(REFUSE_AT_COMMIT)
+    await db.execute("""
+        create table orders (
+            customer text references customers deferrable initially immediate,
+            referrer text references customers deferrable initially deferred
+        )
+    """)
+    async with db.transaction():
+        await db.execute("insert into orders values ('4915112345678', 'later')")
+        summary = await receive(db, received(message()))
+        await db.execute("insert into customers values ('later')")
+        between = await receive(db, received(message(**{"from": "later"}), message()))
+        await db.execute("insert into orders (referrer) values ('much later')")
+        await db.execute("insert into customers values ('much later')")
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            async with db.transaction():
+                await db.execute("insert into orders (customer) values ('nobody')")
+
+    assert (summary["new"], summary["media_queued"], summary["errors"]) == (1, 1, {})
+    assert (between["new"], between["errors"]) == (2, {})
+    assert await db.fetchval("select count(*) from orders") == 2
+
+
+async def test_what_a_bot_left_null_is_filled_in(db: Any) -> None:
+    await db.execute("insert into messages (whatsapp_message_id) values ('wamid.1'), ('wamid.2')")
+
+    summary = await receive(db, received(message(id="wamid.1"), lost(id="wamid.2")))
+
+    assert (summary["media_queued"], summary["media_failed"]) == (1, 1)
+    for row in await db.fetch("select *, extract(epoch from sent_at)::int as epoch from messages"):
+        assert (row["phone_number_id"], row["sender"]) == (PHONE_NUMBER_ID, SENDER)
+        assert (row["message_type"], row["epoch"]) == ("image", 1732000000)
+        assert json.loads(row["raw_payload"])["id"] == row["whatsapp_message_id"]
+    source = await db.fetchval("select source from media_processing_queue")
+    assert source == f"whatsapp:{PHONE_NUMBER_ID}"
+    times = await db.fetch("select extract(epoch from message_sent_at)::int from media")
+    assert [row[0] for row in times] == [1732000000] * 2
+
+
+async def test_what_a_bot_filled_in_stays(db: Any) -> None:
+    await db.execute(
+        "insert into messages (whatsapp_message_id, phone_number_id, sender, message_type,"
+        " text_body, sent_at, raw_payload)"
+        " values ('wamid.1', '1', 'Ana', 'photo', 'mine', '2020-01-01Z', '{\"mine\": 1}')"
+    )
+    before = await db.fetchrow("select *, xmin::text from messages")
+
+    assert (await receive(db, received(message(id="wamid.1"))))["media_queued"] == 1
+
+    assert await db.fetchrow("select *, xmin::text from messages") == before
+    assert await db.fetchval("select source from media_processing_queue") == "whatsapp:1"
+
+
+DROP_SILENTLY = """
+    create function drop_silently() returns trigger language plpgsql as $$
+    begin
+        return null;
+    end $$;
+    create trigger drop_silently before insert on messages
+        for each row when (new.sender = 'banned') execute function drop_silently();
+    create trigger drop_silently before insert on media
+        for each row when (new.caption = 'rude') execute function drop_silently();
+    create function change_id() returns trigger language plpgsql as $$
+    begin
+        new.whatsapp_message_id := lower(new.whatsapp_message_id);
+        return new;
+    end $$;
+    create trigger change_id before insert on messages for each row execute function change_id();
+"""
+
+
+async def test_what_triggers_drop_without_an_error_is_counted(db: Any) -> None:
+    await db.execute(REFUSE_ONE.replace("banned", "refused") + DROP_SILENTLY)
+    dropped, refused = message(**{"from": "banned"}), message(**{"from": "refused"})
+    changed, rude = message(id="WAMID.X"), message(image=media(caption="rude"))
+
+    summary = await receive(db, received(message(), dropped, refused, changed, rude))
+
+    assert (summary["new"], summary["duplicates"], summary["media_queued"]) == (3, 0, 1)
+    assert summary["errors"] == {
+        "message_refused: the sender is refused (BOT01)": 1,
+        "message_not_stored": 2,
+        "media_not_stored": 1,
+    }
 
 
 async def test_a_row_the_queue_refuses_leaves_no_media_row(db: Any) -> None:

@@ -81,6 +81,31 @@ async def test_pruning_waits_for_nobody(db: Any, connect: Connect) -> None:
     assert await db.fetchval("select id from whatsapp_webhook_events") == held
 
 
+async def test_one_maintenance_removes_what_a_busy_minute_brought(db: Any) -> None:
+    await db.execute(
+        "insert into whatsapp_webhook_events (payload_hash, payload, received_at)"
+        " select i::text, '{}', now() - interval '31 days' from generate_series(1, 3500) i"
+    )
+
+    ran = json.loads(await db.fetchval("select run_media_maintenance()"))
+
+    assert ran["pruned_webhook_events"] == 3500
+
+
+async def test_a_repeat_keeps_its_event_from_being_pruned(db: Any, connect: Connect) -> None:
+    payload, other = received(message()), await connect()
+    event_id = (await receive(db, payload))["event_id"]
+    await db.execute("update whatsapp_webhook_events set received_at = now() - interval '1 year'")
+    async with other.transaction():
+        assert (await receive(other, payload))["event_id"] == event_id
+        assert await db.fetchval("select prune_whatsapp_webhooks()") == 0
+
+    assert await db.fetchval("select prune_whatsapp_webhooks()") == 1
+    again = await receive(db, payload)
+    assert again["event_id"] > event_id
+    assert (again["duplicates"], again["media_queued"]) == (1, 0)
+
+
 async def test_pruning_looks_at_an_index(db: Any) -> None:
     await db.execute(
         "insert into whatsapp_webhook_events (payload_hash, payload)"

@@ -1,4 +1,5 @@
--- Add the messages that are not there yet; fill in what history announced as a placeholder.
+-- Add the messages that are not there yet; fill in what history announced as a placeholder,
+-- and what a bot that stored them first left null.
 --
 -- Only pgmedia's own columns are written: the table may be a bot's. Rows go in, and are locked, in the
 -- order of their ids, so that two calls with the same messages wait for each other and never deadlock.
@@ -46,6 +47,7 @@ begin
     set message_type = a.message_type, text_body = a.text_body, raw_payload = a.raw
     from announced a
     where m.id = a.id;
+    perform public.fill_webhook_messages(v_wanted);
     return v_added;
 end;
 $$;

@@ -1,7 +1,8 @@
 -- Do what a stored webhook call asks for, and answer the summary.
 --
 -- Everything it does is idempotent, so it may run any number of times. The summary is kept with the
--- event unless this run found nothing left to do.
+-- event unless this run found nothing left to do. What a bot's triggers dropped without an error, or gave
+-- another id, is counted as not stored.
 
 create or replace function public.process_webhook_event(p_event_id bigint)
 returns json
@@ -18,7 +19,9 @@ declare
     v_stored record;
     v_media record;
     v_problems text[];
+    v_missing integer;
     v_summary json;
+    v_check boolean := public.deferred_constraints_hold();
 begin
     select e.* into v_event from public.whatsapp_webhook_events e where e.id = p_event_id;
     v_payload := public.parse_webhook_payload(v_event.payload);
@@ -31,15 +34,20 @@ begin
     into v_messages, v_seen, v_problems
     from public.list_webhook_messages(v_payload) m;
 
-    v_stored := public.store_webhook_messages(v_messages);
-    v_media := public.store_webhook_media(v_messages, v_event.received_at);
+    v_stored := public.store_webhook_messages(v_messages, v_check);
+    select greatest(0, count(*)::integer - cardinality(v_stored.problems)) into v_missing
+    from jsonb_to_recordset(v_messages) w (id text)
+    where not exists (select from public.messages m where m.whatsapp_message_id = w.id);
+    v_media := public.store_webhook_media(v_messages, v_event.received_at, v_check);
     v_problems := v_problems || v_stored.problems || v_media.problems
+        || array_fill('message_not_stored'::text, array[v_missing])
         || array(select public.find_webhook_problems(v_payload));
     v_summary := json_build_object(
         'event_id', p_event_id,
         'messages', v_seen,
         'new', v_stored.added,
-        'duplicates', coalesce(jsonb_array_length(v_messages), 0) - v_stored.added - cardinality(v_stored.problems),
+        'duplicates', greatest(0, coalesce(jsonb_array_length(v_messages), 0)
+            - v_stored.added - cardinality(v_stored.problems) - v_missing),
         'media_queued', v_media.queued,
         'media_failed', v_media.failed,
         'ignored', public.count_ignored_fields(v_payload),

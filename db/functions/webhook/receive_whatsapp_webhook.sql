@@ -22,13 +22,18 @@ begin
             using errcode = 'MD050', hint = 'Pass the body of the webhook call, as it came, as json.';
     end if;
     v_hash := encode(sha256(convert_to(payload::text, 'UTF8')), 'hex');
-    insert into public.whatsapp_webhook_events (payload_hash, payload)
-    values (v_hash, payload)
-    on conflict (payload_hash) do nothing
-    returning id into v_event_id;
-    if not found then
-        select e.id into v_event_id from public.whatsapp_webhook_events e where e.payload_hash = v_hash;
-    end if;
+    loop
+        insert into public.whatsapp_webhook_events (payload_hash, payload)
+        values (v_hash, payload)
+        on conflict (payload_hash) do nothing
+        returning id into v_event_id;
+        exit when found;
+        select e.id into v_event_id
+        from public.whatsapp_webhook_events e
+        where e.payload_hash = v_hash
+        for key share; -- prune_whatsapp_webhooks leaves it alone while it is worked on
+        exit when found; -- else it was pruned meanwhile: it is new again
+    end loop;
     return public.process_webhook_event(v_event_id);
 end;
 $$;

@@ -5,6 +5,7 @@
 
 create or replace function public.record_webhook_media(
     p_media jsonb,
+    p_check_deferred boolean,
     out queued integer,
     out failed integer,
     out problems text[]
@@ -32,7 +33,10 @@ begin
     if v_lost is not null then
         failed := public.fail_webhook_media(v_lost);
     end if;
-exception when others then
+    if p_check_deferred then
+        perform public.check_deferred_constraints();
+    end if;
+exception when others or assert_failure then
     if public.is_server_fault(sqlstate) then
         raise;
     end if;
@@ -43,9 +47,9 @@ exception when others then
         return;
     end if;
     v_some := public.record_webhook_media(
-        jsonb_path_query_array(p_media, '$[0 to $last]', jsonb_build_object('last', v_half - 1)));
+        jsonb_path_query_array(p_media, '$[0 to $last]', jsonb_build_object('last', v_half - 1)), p_check_deferred);
     v_others := public.record_webhook_media(
-        jsonb_path_query_array(p_media, '$[$first to last]', jsonb_build_object('first', v_half)));
+        jsonb_path_query_array(p_media, '$[$first to last]', jsonb_build_object('first', v_half)), p_check_deferred);
     queued := v_some.queued + v_others.queued;
     failed := v_some.failed + v_others.failed;
     problems := v_some.problems || v_others.problems;

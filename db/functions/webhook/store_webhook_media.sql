@@ -3,6 +3,7 @@
 create or replace function public.store_webhook_media(
     p_messages jsonb,
     p_received_at timestamptz,
+    p_check_deferred boolean,
     out queued integer,
     out failed integer,
     out problems text[]
@@ -41,8 +42,13 @@ begin
 
     select r.queued, r.failed, r.problems
     into queued, failed, problems
-    from public.record_webhook_media(coalesce(v_media, '[]')) r;
-    problems := v_unusable || problems;
+    from public.record_webhook_media(coalesce(v_media, '[]'), p_check_deferred) r;
+    problems := v_unusable || problems || (
+        select array_fill('media_not_stored'::text, array[greatest(0, count(*)::integer - cardinality(problems))])
+        from jsonb_to_recordset(v_media) w (message_id uuid, whatsapp_media_id text)
+        where not exists (
+            select from public.media m where m.message_id = w.message_id and m.whatsapp_media_id = w.whatsapp_media_id
+        ));
 end;
 $$;
 

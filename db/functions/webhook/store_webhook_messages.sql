@@ -2,10 +2,12 @@
 --
 -- The table may be a bot's, with columns, checks and triggers of its own. All go in at once; if that
 -- fails they go in by halves, in the same order, until those that the table refuses stand alone and are
--- named. The server's own faults are raised, so that WhatsApp sends the call again.
+-- named. A deferred constraint counts as well: at the commit it would refuse the whole call.
+-- The server's own faults are raised, so that WhatsApp sends the call again.
 
 create or replace function public.store_webhook_messages(
     p_messages jsonb,
+    p_check_deferred boolean,
     out added integer,
     out problems text[]
 )
@@ -24,7 +26,10 @@ begin
         return;
     end if;
     added := public.insert_webhook_messages(p_messages);
-exception when others then
+    if p_check_deferred then
+        perform public.check_deferred_constraints();
+    end if;
+exception when others or assert_failure then
     if public.is_server_fault(sqlstate) then
         raise;
     end if;
@@ -34,9 +39,9 @@ exception when others then
         return;
     end if;
     v_stored := public.store_webhook_messages(
-        jsonb_path_query_array(p_messages, '$[0 to $last]', jsonb_build_object('last', v_half - 1)));
+        jsonb_path_query_array(p_messages, '$[0 to $last]', jsonb_build_object('last', v_half - 1)), p_check_deferred);
     v_others := public.store_webhook_messages(
-        jsonb_path_query_array(p_messages, '$[$first to last]', jsonb_build_object('first', v_half)));
+        jsonb_path_query_array(p_messages, '$[$first to last]', jsonb_build_object('first', v_half)), p_check_deferred);
     added := v_stored.added + v_others.added;
     problems := v_stored.problems || v_others.problems;
 end;
