@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import signal
 import socket
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from starlette.types import Receive, Scope, Send
 from poller.config import Settings
 from poller.connection import GuardedConnection
 from poller.db import Database, DatabaseError, UnreadableError
+from poller.http import plain
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ PATH = "/webhook"
 MAX_BODY_BYTES = 3 * 1024 * 1024
 """As much as Meta sends in one call."""
 MOST_DRAINED_BYTES = 4 * MAX_BODY_BYTES
-"""A body that is too large is thrown away up to here: a sender that still writes hears no answer."""
+"""A body that is too large is read away up to here: a sender that still writes hears no answer."""
 RETRY_AFTER_SECONDS = 5
 TOO_LARGE = f"more than {MAX_BODY_BYTES} bytes"
 HANG_UP = {"Connection": "close"}
@@ -113,10 +116,10 @@ class Door:
                 return PlainTextResponse("nested too deeply to be stored: counted and dropped")
             return PlainTextResponse("the body is not JSON", 400)
         except DatabaseError as error:
-            log.warning("webhook: not stored: %s", error)
+            log.warning("webhook: not stored: %s", plain(error))
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return PlainTextResponse("cannot be stored now", 503, headers)
-        log.info("webhook: %s", summary)
+        log_summary(summary)
         return PlainTextResponse("ok")
 
     def signed(self, body: bytes, signature: str) -> bool:
@@ -139,6 +142,16 @@ async def read_body(request: Request) -> bytes:
     if received > MAX_BODY_BYTES:
         raise TooLargeError
     return bytes(body)
+
+
+def log_summary(summary: str) -> None:
+    """Counts alone: behind an error's code may be a sender's number and words."""
+    counts = json.loads(summary)
+    codes: Counter[str] = Counter()
+    for problem, times in counts["errors"].items():
+        codes[plain(problem.partition(":")[0])] += times
+    level = logging.WARNING if any("_refused" in code for code in codes) else logging.INFO
+    log.log(level, "webhook: %s", json.dumps(counts | {"errors": codes}))
 
 
 def application(database: Database, app_secret: SecretStr, verify_token: SecretStr) -> Starlette:

@@ -112,6 +112,7 @@ async def test_a_signed_call_is_stored_to_the_byte(
     answer = await meta.post(body)
 
     assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"event_id"}
     assert answer.json()["event_id"] > 0
     kept = await db.fetchval("select payload::text from whatsapp_webhook_events")
     assert kept.encode() == body
