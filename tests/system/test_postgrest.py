@@ -231,6 +231,16 @@ async def test_nobody_reads_the_secrets(admin: Any, connect: Connect) -> None:
                 await reader.execute(statement)
 
 
+async def test_white_space_around_a_secret_is_none_of_it(db: Any, admin: Any) -> None:
+    await admin.execute("select set_whatsapp_secrets(E' secret\\n ', E'\\ttoken\\r\\n')")
+    kept = await db.fetchrow("select app_secret, verify_token from media_secrets")
+    assert tuple(kept) == ("secret", "token")
+
+    with pytest.raises(asyncpg.PostgresError) as blank:
+        await admin.execute("select set_whatsapp_secrets(E' \\n', 'token')")
+    assert blank.value.sqlstate == "MD052"
+
+
 async def test_the_door_needs_secrets_and_the_role_anon(db: Any, admin: Any) -> None:
     with pytest.raises(asyncpg.PostgresError) as without_secrets:
         await admin.execute("select open_whatsapp_webhook()")
