@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 import logging
 import signal
+import socket
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,10 +19,12 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from poller.config import Settings
 from poller.connection import GuardedConnection
 from poller.db import Database, DatabaseError, UnreadableError
+from poller.http import plain
 
 log = logging.getLogger(__name__)
 
@@ -27,10 +32,13 @@ PATH = "/webhook"
 MAX_BODY_BYTES = 3 * 1024 * 1024
 """As much as Meta sends in one call."""
 MOST_DRAINED_BYTES = 4 * MAX_BODY_BYTES
-"""A body that is too large is read on up to here: a sender that still writes hears no answer."""
+"""A body that is too large is read away up to here: a sender that still writes hears no answer."""
 RETRY_AFTER_SECONDS = 5
+TOO_LARGE = f"more than {MAX_BODY_BYTES} bytes"
 HANG_UP = {"Connection": "close"}
 """Else the rest of a body that is not wanted would be read to its end."""
+BACKLOG = 2048
+"""Connections that may wait to be accepted, as many as uvicorn's own default."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection: none sends a call into one that just closed."""
 DATABASE_CONNECTIONS = 8
@@ -40,6 +48,30 @@ MOST_CONNECTIONS = 256
 
 class TooLargeError(Exception):
     """The body has more than MAX_BODY_BYTES."""
+
+
+class ListenError(Exception):
+    """The address to serve on is not there, or taken."""
+
+
+class RefusedUnread(PlainTextResponse):
+    """413 before the body is read; what the sender goes on writing is thrown away, to a bound."""
+
+    def __init__(self) -> None:
+        super().__init__(TOO_LARGE, 413, HANG_UP)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and hang up last: bytes left unread would take the answer with them."""
+        del scope
+        start = {"type": "http.response.start", "status": 413, "headers": self.raw_headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        drained, more = 0, True
+        while more and drained < MOST_DRAINED_BYTES:
+            piece = await receive()
+            drained += len(piece.get("body", b""))
+            more = piece.get("more_body", False)
+        await send({"type": "http.response.body", "body": b""})
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +97,12 @@ class Door:
 
     async def receive(self, request: Request) -> Response:
         """A call. Nothing is done with a body whose signature has not been checked."""
+        if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+            return RefusedUnread()
         try:
             body = await read_body(request)
         except TooLargeError:
-            return PlainTextResponse(f"more than {MAX_BODY_BYTES} bytes", 413, HANG_UP)
+            return PlainTextResponse(TOO_LARGE, 413, HANG_UP)
         except ClientDisconnect:
             return Response(status_code=499)  # nobody hears it
         if not self.signed(body, request.headers.get("x-hub-signature-256", "")):
@@ -82,10 +116,10 @@ class Door:
                 return PlainTextResponse("nested too deeply to be stored: counted and dropped")
             return PlainTextResponse("the body is not JSON", 400)
         except DatabaseError as error:
-            log.warning("webhook: not stored: %s", error)
+            log.warning("webhook: not stored: %s", plain(error))
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return PlainTextResponse("cannot be stored now", 503, headers)
-        log.info("webhook: %s", summary)
+        log_summary(summary)
         return PlainTextResponse("ok")
 
     def signed(self, body: bytes, signature: str) -> bool:
@@ -110,6 +144,16 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
+def log_summary(summary: str) -> None:
+    """Counts alone: behind an error's code may be a sender's number and words."""
+    counts = json.loads(summary)
+    codes: Counter[str] = Counter()
+    for problem, times in counts["errors"].items():
+        codes[plain(problem.partition(":")[0])] += times
+    level = logging.WARNING if any("_refused" in code for code in codes) else logging.INFO
+    log.log(level, "webhook: %s", json.dumps(counts | {"errors": codes}))
+
+
 def application(database: Database, app_secret: SecretStr, verify_token: SecretStr) -> Starlette:
     """The ASGI application, which closes the database when it ends."""
     door = Door(database, app_secret, verify_token)
@@ -131,9 +175,10 @@ def application(database: Database, app_secret: SecretStr, verify_token: SecretS
 async def serve(settings: Settings) -> None:
     """Serve until a signal; calls in hand are answered first, for as long as the grace time lasts.
 
-    A database that is away is no reason to stop or not to start.
+    A database that is away is no reason to stop or not to start. Raises ListenError.
     """
     assert settings.whatsapp_app_secret and settings.whatsapp_verify_token  # noqa: S101, PT018
+    sockets = listen(settings.pgmedia_webhook_host, settings.pgmedia_webhook_port)
     database = await Database.connect(
         settings.database_url.get_secret_value(),
         settings.pgmedia_poller_name,
@@ -144,8 +189,6 @@ async def serve(settings: Settings) -> None:
     server = uvicorn.Server(
         uvicorn.Config(
             application(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token),
-            host=settings.pgmedia_webhook_host,
-            port=settings.pgmedia_webhook_port,
             http=GuardedConnection.with_limits(settings.pgmedia_webhook_seconds, MOST_CONNECTIONS),
             log_config=None,
             access_log=False,  # it would show the verify token
@@ -159,7 +202,28 @@ async def serve(settings: Settings) -> None:
     # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, _do_nothing)
-    await server.serve()
+    for one in sockets:
+        host, port = one.getsockname()[:2]
+        log.info("webhook: running on http://%s:%s", f"[{host}]" if ":" in host else host, port)
+    await server.serve(sockets)
+
+
+def listen(host: str, port: int) -> list[socket.socket]:
+    """A listening socket for each address of the host. Raises ListenError."""
+    sockets: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, address in dict.fromkeys((one[0], one[4]) for one in found):
+            sockets.append(socket.create_server(address[:2], family=family, backlog=BACKLOG))
+    except (OSError, UnicodeError) as error:
+        for one in sockets:
+            one.close()
+        reason = error.strerror if isinstance(error, OSError) else "no such host"
+        raise ListenError(
+            f"cannot listen on {host}:{port}: {reason}; see PGMEDIA_WEBHOOK_HOST and"
+            " PGMEDIA_WEBHOOK_PORT"
+        ) from error
+    return sockets
 
 
 def _do_nothing(*_: object) -> None:

@@ -155,7 +155,8 @@ class WhatsApp:
         """The URL, if its host may get the token."""
         try:
             url, api = httpx.URL(text), httpx.URL(self._api_url)
-        except httpx.InvalidURL:
+            host = url.host  # decodes punycode, which may be none
+        except (httpx.InvalidURL, UnicodeError):
             raise _unsafe("the url of the file is none") from None
         if url.userinfo:
             raise _unsafe("the url of the file has a user in it")
@@ -163,8 +164,8 @@ class WhatsApp:
             return url
         if url.scheme != "https":
             raise _unsafe(f"the url of the file begins with {plain(url.scheme)}, not https")
-        if url.host not in TOKEN_HOSTS and not url.host.endswith(TOKEN_DOMAINS):
-            raise _unsafe(f"host {plain(url.host)} may not get the token")
+        if host not in TOKEN_HOSTS and not host.endswith(TOKEN_DOMAINS):
+            raise _unsafe(f"host {plain(host)} may not get the token")
         return url
 
 

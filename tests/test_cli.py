@@ -182,8 +182,11 @@ async def test_poll_begins_when_its_database_comes(
     poller = await start(DATABASE_URL=dsn)
     await poller.logged("database away")
 
+    writers: list[asyncio.StreamWriter] = []
+
     async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there_reader, there_writer = await asyncio.open_connection(host, int(real_port))
+        writers.extend([writer, there_writer])
         await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
 
     server = await asyncio.start_server(forward, "127.0.0.1", port)
@@ -192,6 +195,9 @@ async def test_poll_begins_when_its_database_comes(
 
     assert await poller.ended() == 0
     server.close()
+    for writer in writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)  # the transports close
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -187,6 +187,8 @@ async def test_a_media_id_that_is_no_segment(
         "https://lookaside.fbsbx.com\\@127.0.0.1:{port}/x",
         "https://127.0.0.1:{port}\\@lookaside.fbsbx.com.evil/x",
         "https://\x00/",
+        "https://xn--a.fbsbx.com/x",
+        "https://lookaside.fbsbx.com/x?\xe9=\ud83d",
     ],
 )
 async def test_the_token_goes_to_no_other_host(

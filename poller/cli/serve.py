@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import app
+from poller.cli.app import app, give_up
 from poller.config import Settings
 
 
@@ -40,11 +40,14 @@ def poll(
 @app.command()
 def webhook() -> None:
     """Serve Meta's webhook: check the signature, store the call, queue its media."""
-    from poller.webhook import serve
+    from poller.webhook import ListenError, serve
 
     settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
     log_to_stderr()
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    except ListenError as error:
+        give_up(str(error))
 
 
 @app.command()

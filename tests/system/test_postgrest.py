@@ -112,6 +112,7 @@ async def test_a_signed_call_is_stored_to_the_byte(
     answer = await meta.post(body)
 
     assert answer.status_code == 200, answer.text
+    assert set(answer.json()) == {"event_id"}
     assert answer.json()["event_id"] > 0
     kept = await db.fetchval("select payload::text from whatsapp_webhook_events")
     assert kept.encode() == body
@@ -159,13 +160,15 @@ async def test_a_call_that_is_too_large_is_refused_and_counted(
     assert await db.fetchval("select count(*) from whatsapp_webhook_events") == 2
 
 
-@pytest.mark.parametrize("body", [b"{", b"[" * 20_000 + b"]" * 20_000])
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}", 413)]
+)
 async def test_what_postgres_cannot_read_never_reaches_the_function(
-    db: Any, admin: Any, meta: Meta, body: bytes
+    db: Any, admin: Any, meta: Meta, body: bytes, status: int
 ) -> None:
     await open_door(admin)
 
-    assert (await meta.post(body)).status_code == 400
+    assert (await meta.post(body)).status_code == status
     assert await refusals(db) == {}
 
 
@@ -262,6 +265,16 @@ async def test_nobody_reads_the_secrets(admin: Any, connect: Connect) -> None:
         ):
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await reader.execute(statement)
+
+
+async def test_white_space_around_a_secret_is_none_of_it(db: Any, admin: Any) -> None:
+    await admin.execute("select set_whatsapp_secrets(E' secret\\n ', E'\\ttoken\\r\\n')")
+    kept = await db.fetchrow("select app_secret, verify_token from media_secrets")
+    assert tuple(kept) == ("secret", "token")
+
+    with pytest.raises(asyncpg.PostgresError) as blank:
+        await admin.execute("select set_whatsapp_secrets(E' \\n', 'token')")
+    assert blank.value.sqlstate == "MD052"
 
 
 async def test_the_door_needs_secrets_and_the_role_anon(db: Any, admin: Any) -> None:

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import json
 import socket
+import subprocess
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from poller.webhook import DATABASE_CONNECTIONS, MAX_BODY_BYTES
+from poller.webhook import DATABASE_CONNECTIONS, MAX_BODY_BYTES, MOST_DRAINED_BYTES
 from tests.conftest import Connect
-from tests.helpers import eventually
+from tests.helpers import eventually, pgmedia
 from tests.webhook.conftest import StartDoor
 from tests.webhook.payloads import message, received, signature
 
@@ -121,6 +123,65 @@ async def test_three_megabytes_are_taken_and_a_byte_more_is_not(
     assert (await meta.post(largest + b" ")).status_code == 413
     assert (await meta.post(largest * 3)).status_code == 413  # all of it is sent before the answer
     assert await count(db, "whatsapp_webhook_events") == 1
+
+
+@pytest.mark.parametrize("length", [MAX_BODY_BYTES + 1, 40 * 1024 * 1024, 9_999_999_999])
+async def test_a_length_that_is_too_large_is_answered_before_the_body_comes(
+    start_door: StartDoor, length: int
+) -> None:
+    address = urlsplit((await start_door()).meta.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(f"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    text = f"more than {MAX_BODY_BYTES} bytes".encode()
+
+    assert head.startswith(b"http/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in head
+    assert await reader.readexactly(len(text)) == text
+    writer.write(b"x" * min(length, MOST_DRAINED_BYTES))  # what it had in hand is taken
+    assert await reader.read() == b""
+    writer.close()
+
+
+async def test_no_more_than_a_bound_is_thrown_away(start_door: StartDoor) -> None:
+    address = urlsplit((await start_door()).meta.url)
+    _, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999\r\n\r\n")
+    sent = 0
+
+    with contextlib.suppress(ConnectionError):
+        while sent < 8 * MOST_DRAINED_BYTES:
+            writer.write(b"x" * 65_536)
+            sent += 65_536
+            await writer.drain()
+
+    assert MOST_DRAINED_BYTES <= sent < 4 * MOST_DRAINED_BYTES
+
+
+def run_door(folder: Path, settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return pgmedia("webhook", cwd=folder, seconds=60, **settings)
+
+
+async def test_an_address_that_is_taken_or_unknown_is_one_line(tmp_path: Path) -> None:
+    settings = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "WHATSAPP_APP_SECRET": "a",
+        "WHATSAPP_VERIFY_TOKEN": "b",
+    }
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        for place in (
+            {"PGMEDIA_WEBHOOK_PORT": port},
+            {"PGMEDIA_WEBHOOK_HOST": "nowhere.invalid"},
+            {"PGMEDIA_WEBHOOK_HOST": "a..b"},
+        ):
+            done = await asyncio.to_thread(run_door, tmp_path, settings | place)
+
+            assert done.returncode == 1
+            (line,) = done.stderr.splitlines()
+            host = place.get("PGMEDIA_WEBHOOK_HOST", "127.0.0.1")
+            assert line.startswith(f"pgmedia: cannot listen on {host}:")
 
 
 async def test_a_body_without_a_length_is_cut_off_while_it_comes(start_door: StartDoor) -> None:

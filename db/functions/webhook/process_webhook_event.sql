@@ -1,8 +1,8 @@
 -- Do what a stored webhook call asks for, and answer the summary.
 --
 -- Everything it does is idempotent, so it may run any number of times. The summary is kept with the
--- event unless this run found nothing left to do. What a bot's triggers dropped without an error, or gave
--- another id, is counted as not stored.
+-- event unless this run found nothing left to do, with the 20 commonest errors. What a bot's triggers
+-- dropped without an error, or gave another id, is counted as not stored.
 
 create or replace function public.process_webhook_event(p_event_id bigint)
 returns json
@@ -53,7 +53,16 @@ begin
         'ignored', public.count_ignored_fields(v_payload),
         'errors', (
             select coalesce(json_object_agg(p.problem, p.n order by p.problem), '{}')
-            from (select u.problem, count(*) as n from unnest(v_problems) u (problem) group by u.problem) p)
+            from (
+                select case when r.place <= 20 then r.problem else 'other' end as problem, sum(r.n)::bigint as n
+                from (
+                    select left(u.problem, 200) as problem, count(*) as n,
+                        row_number() over (order by count(*) desc, left(u.problem, 200)) as place
+                    from unnest(v_problems) u (problem)
+                    group by left(u.problem, 200)
+                ) r
+                group by 1
+            ) p)
     );
     if v_event.summary is null or v_stored.added + v_media.queued + v_media.failed > 0 then
         update public.whatsapp_webhook_events e

@@ -28,9 +28,10 @@ begin
             403, 'bad_signature', 'the signature does not fit the body')::public."*/*";
     end if;
     perform set_config('response.headers', '[{"Content-Type": "application/json; charset=utf-8"}]', true);
-    return convert_to(public.receive_whatsapp_webhook($1)::text, 'UTF8')::public."*/*";
+    return convert_to(json_build_object(
+        'event_id', public.receive_whatsapp_webhook($1) -> 'event_id')::text, 'UTF8')::public."*/*";
 end;
 $$;
 
 comment on function public.whatsapp_webhook(json) is
-    'A webhook call through PostgREST: checks the size and the signature in request.headers, then answers as receive_whatsapp_webhook does, as JSON in UTF-8. HTTP 413 too large, 403 bad signature; both are counted.';
+    'A webhook call through PostgREST: checks the size and the signature in request.headers, then answers {"event_id": n}, as JSON in UTF-8: the rest of the summary is not for the caller. HTTP 413 too large, 403 bad signature; both are counted.';
