@@ -272,6 +272,9 @@ async def test_white_space_around_a_secret_is_none_of_it(db: Any, admin: Any) ->
     await admin.execute("select set_whatsapp_secrets(E' secret\\n ', E'\\ttoken\\r\\n')")
     kept = await db.fetchrow("select app_secret, verify_token from media_secrets")
     assert tuple(kept) == ("secret", "token")
+    await admin.execute("select set_whatsapp_secrets('vivid-v', E'v\\x0b')")
+    kept = await db.fetchrow("select app_secret, verify_token from media_secrets")
+    assert tuple(kept) == ("vivid-v", "v")
 
     with pytest.raises(asyncpg.PostgresError) as blank:
         await admin.execute("select set_whatsapp_secrets(E' \\n', 'token')")

@@ -8,7 +8,7 @@ security definer -- no role has rights on the table
 set search_path = ''
 as $$
 declare
-    v_space constant text := E' \t\r\n\v\f'; -- as pasted secrets have it at their ends
+    v_space constant text := E' \t\r\n\x0b\f'; -- as pasted secrets have it at their ends
     v_app_secret text := btrim(set_whatsapp_secrets.app_secret, v_space);
     v_verify_token text := btrim(set_whatsapp_secrets.verify_token, v_space);
 begin
