@@ -1,6 +1,7 @@
--- Delete these attachments, but for what is kept now that they are locked. What another transaction
--- holds, or a foreign key or trigger of the bot's wants to keep, is passed over: the batch is tried
--- again by halves.
+-- Delete these attachments, but for what is kept now that they are locked. Rows another transaction
+-- holds are skipped: a deletion of the bot's locks them in an order of its own. What waits for some
+-- other lock, or a foreign key or trigger of the bot's wants to keep, is passed over too: the batch
+-- is tried again by halves.
 
 create or replace function public.delete_old_media(p_ids uuid[], p_keep_accessed_days integer)
 returns integer
@@ -10,16 +11,13 @@ set search_path = ''
 set lock_timeout = '100ms' -- shorter than anybody's patience, and than deadlock_timeout
 as $$
 declare
+    v_locked uuid[];
     v_count integer;
     v_half integer := cardinality(p_ids) / 2;
 begin
-    perform
-    from public.media m
-    where m.id = any (p_ids)
-    order by m.id
-    for update;
+    v_locked := array(select m.id from public.media m where m.id = any (p_ids) for update skip locked);
     delete from public.media m -- the trigger release_media_objects does the rest
-    where m.id = any (p_ids) and not public.is_media_kept(m.id, p_keep_accessed_days);
+    where m.id = any (v_locked) and not public.is_media_kept(m.id, p_keep_accessed_days);
     get diagnostics v_count = row_count;
     return v_count;
 exception
