@@ -30,6 +30,10 @@ LONG_AGO = "2026-01-01T12:00:00.000Z"
 PASSWORD = "pgmedia-test-password"
 NOW = "2026/02"
 """A folder that pgmedia could have made."""
+ORPHAN = f"images/{NOW}/0d6b8c1e-58a7-4d8e-9f0b-2b7f3f6d9f01.jpg"
+PDF = f"documents/{NOW}/3f0c9f5a-6a0e-4a60-b3c8-0b4f6fd0a9c2.pdf"
+AUDIO = f"audio/{NOW}/9a2d7c44-1f53-4c1b-8d57-c0e8a1b2f3d4.mp3"
+YOUNG = f"images/{NOW}/5e8f1b7d-2c3a-4f6e-9b0a-7d4c1e2f3a5b.jpg"
 LEFT_OVER = (
     "select (select count(*) from media_reconcile_runs), (select count(*) from"
     " media_storage_listing), (select count(*) from media_storage_differences)"
@@ -193,8 +197,9 @@ async def test_everything_that_can_differ(
     await hand.make_bucket("avatars")
     for outside in (f"avatars/{NOW}/a.jpg", "images/a.jpg", "images/by-hand/a.jpg"):
         await hand.put(outside)
-    await hand.put(f"images/{NOW}/orphan.jpg", b"12345")
-    await hand.put(f"documents/{NOW}/deeper/orphan.pdf", mime_type="application/pdf")
+    await hand.put(ORPHAN, b"12345")
+    await hand.put(f"images/{NOW}/by-hand.jpg")
+    await hand.put(PDF, mime_type="application/pdf")
     await hand.put(place["cut"], photos[2][:-1])
     await hand.put(place["type"], photos[3], "image/png")
     await hand.remove(place["lost"])
@@ -202,13 +207,13 @@ async def test_everything_that_can_differ(
     whatsapp.expire_media(ids[4])
     hand.age()
     await age_rows(db)
-    await hand.put(f"images/{NOW}/young.jpg")
+    await hand.put(YOUNG)
     young = await queue_media(db, whatsapp.add_media(variant(SAMPLES[0], 9), "image/jpeg"))
     await drain(start_poller)
     await hand.remove(await file_of(db, young))
     expected = {
-        f"images/{NOW}/orphan.jpg": "orphan",
-        f"documents/{NOW}/deeper/orphan.pdf": "orphan",
+        ORPHAN: "orphan",
+        PDF: "orphan",
         place["lost"]: "missing",
         place["expired"]: "missing",
         place["cut"]: "differs",
@@ -221,7 +226,8 @@ async def test_everything_that_can_differ(
     assert (only_found.code, only_found.problems) == (1, [])
     assert only_found.found == expected
     assert only_found.totals == {
-        "files": 6, "orphan": 2, "missing": 2, "differs": 2, "fixed": 0, "left": 0,
+        "files": 7, "orphan": 2, "missing": 2, "differs": 2, "unknown": 0, "foreign": 1,
+        "fixed": 0, "expired": 0, "left": 0,
     }  # fmt: skip
     by_kind = {line["storage_path"]: line for line in only_found.lines[:-1]}
     assert by_kind[place["cut"].partition("/")[2]]["file_size"] == len(photos[2]) - 1
@@ -247,9 +253,9 @@ async def test_everything_that_can_differ(
     assert "file missing" in await events(db, expired)
     there = files_in(files)
     assert not {file for file, kind in expected.items() if kind == "orphan"} & there
-    assert {place["cut"], place["type"], f"images/{NOW}/young.jpg", "images/a.jpg"} < there
+    assert {place["cut"], place["type"], YOUNG, "images/a.jpg"} < there
     hand.age()
-    await hand.remove(f"images/{NOW}/young.jpg")
+    await hand.remove(YOUNG)
     await age_rows(db)
     await db.execute("delete from media where id = $1", young)
     again = await reconcile("--json")
@@ -270,7 +276,7 @@ async def test_what_an_operator_reads(
     assert (await reconcile()).said == ["2 files in storage: 0 orphan, 0 missing, 0 differs"]
     await hand.remove(lost)
     await hand.put(cut, b"12", "image/png")
-    await hand.put(f"audio/{NOW}/a.mp3", b"123", "audio/mpeg")
+    await hand.put(AUDIO, b"123", "audio/mpeg")
     hand.age()
     await age_rows(db)
 
@@ -282,7 +288,7 @@ async def test_what_an_operator_reads(
     found = {" ".join(row.split()) for row in rows}
     other = await db.fetchval("select file_size from media where id = $1", medias[0])
     assert found == {
-        f"orphan audio/{NOW}/a.mp3 3 bytes, audio/mpeg, of 2026-01-01 12:00 UTC",
+        f"orphan {AUDIO} 3 bytes, audio/mpeg, of 2026-01-01 12:00 UTC",
         f"missing {lost} 1 attachment, {other:,} bytes, image/jpeg",
         f"differs {cut} 1 attachment; 2 bytes, not {size:,} bytes; image/png, not image/jpeg",
     }
@@ -293,6 +299,9 @@ async def test_what_an_operator_reads(
         "1 file in storage: 1 orphan, 0 missing, 0 differs",
         "1 file queued for removal, 0 attachments queued again, 0 not fixed",
     ]
+
+
+X_JPG = "ffffffff-0000-4000-8000-000000000000.jpg"
 
 
 async def test_a_folder_of_many_pages(
@@ -307,8 +316,8 @@ async def test_a_folder_of_many_pages(
         " 'hex'), 1, 'image/jpeg', 'images', p, '2026-01-01' from unnest($1::text[]) p",
         paths,
     )
-    await hand.put(f"images/{NOW}/x.jpg")
-    hand.copy(f"images/{NOW}/x.jpg", [path for path in paths if path != paths[1234]])
+    await hand.put(f"images/{NOW}/{X_JPG}")
+    hand.copy(f"images/{NOW}/{X_JPG}", [path for path in paths if path != paths[1234]])
     hand.age()
     orphans = [paths[n] for n in (0, 998, 999, 1000, 1999, 2000, 2001, 2499)]
     await db.execute("delete from media_objects where storage_path = any ($1)", orphans)
@@ -317,7 +326,7 @@ async def test_a_folder_of_many_pages(
 
     assert ended.found == {
         f"images/{paths[1234]}": "missing",
-        f"images/{NOW}/x.jpg": "orphan",
+        f"images/{NOW}/{X_JPG}": "orphan",
         **{f"images/{path}": "orphan" for path in orphans},
     }
     assert ended.totals["files"] == 2500
@@ -367,25 +376,29 @@ async def test_the_tables_of_supabase_take_the_place_of_a_listing(
         "insert into storage.objects (bucket_id, name, created_at, updated_at, metadata)"
         " select 'images', p, '2026-01-01', '2026-01-01', jsonb_build_object('size', 1, 'mimetype',"
         " 'image/jpeg', 'eTag', 'x')"
-        " from unnest('{2026/02/a.jpg,2026/02/b.jpg,c.jpg}'::text[]) p"
+        " from unnest('{2026/02/00000000-0000-4000-8000-000000000001.jpg,"
+        "2026/02/00000000-0000-4000-8000-000000000002.jpg,c.jpg}'::text[]) p"
     )
-    await hand.put("images/2026/02/a.jpg")  # b.jpg is gone by now
+    there = "images/2026/02/00000000-0000-4000-8000-000000000001.jpg"
+    await hand.put(there)  # the other one is gone by now
     hand.age()
 
     ended = await reconcile("--json")
 
-    assert ended.found == {"images/2026/02/a.jpg": "orphan"}
+    assert ended.found == {there: "orphan"}
     assert ended.totals["files"] == 2
     assert storage.requests["list"] == 0
 
 
-async def nothing_done(db: Any, reconcile: Reconcile, *arguments: str, **changes: str) -> str:
+async def nothing_done(
+    db: Any, reconcile: Reconcile, *arguments: str, code: int = 1, **changes: str
+) -> str:
     """The one line that a run fails with, which changes nothing."""
     before = await state(db)
 
     ended = await reconcile(*arguments, **changes)
 
-    assert (ended.code, ended.said, len(ended.problems)) == (1, [], 1), ended.problems
+    assert (ended.code, ended.said, len(ended.problems)) == (code, [], 1), ended.problems
     assert await state(db) == before
     return ended.problems[0]
 
@@ -393,7 +406,7 @@ async def nothing_done(db: Any, reconcile: Reconcile, *arguments: str, **changes
 async def test_storage_in_trouble(
     db: Any, storage: StorageApi, hand: Hand, reconcile: Reconcile
 ) -> None:
-    await hand.put(f"images/{NOW}/orphan.jpg")
+    await hand.put(ORPHAN)
     hand.age()
     fix = ("--fix", "--yes")
     storage.faults.always("info", internal_error())
@@ -409,10 +422,10 @@ async def test_storage_in_trouble(
     problem = await nothing_done(db, reconcile, *fix, SUPABASE_SERVICE_KEY=bad_key)
     assert "refused: signature verification failed" in problem
     await db.execute("update media_settings set project_url = 'https://other.supabase.co'")
-    assert "https://other.supabase.co, not of" in await nothing_done(db, reconcile, *fix)
+    assert "https://other.supabase.co, not of" in await nothing_done(db, reconcile, *fix, code=2)
     await db.execute("update media_settings set project_url = null")
     assert "unknown bucket 'avatars'" in await nothing_done(
-        db, reconcile, "--bucket", "avatars", *fix
+        db, reconcile, "--bucket", "avatars", *fix, code=2
     )
     async with httpx.AsyncClient() as http:
         await http.delete(
@@ -425,7 +438,7 @@ async def test_storage_in_trouble(
 
 
 async def test_trouble_that_passes(storage: StorageApi, hand: Hand, reconcile: Reconcile) -> None:
-    await hand.put(f"images/{NOW}/orphan.jpg")
+    await hand.put(ORPHAN)
     hand.age()
     for route in ("bucket", "list", "info"):
         storage.faults.once(route, bad_gateway())
@@ -433,7 +446,7 @@ async def test_trouble_that_passes(storage: StorageApi, hand: Hand, reconcile: R
 
     ended = await reconcile("--json")
 
-    assert ended.found == {f"images/{NOW}/orphan.jpg": "orphan"}
+    assert ended.found == {ORPHAN: "orphan"}
 
 
 async def test_who_may_not(db: Any, environment: dict[str, str], reconcile: Reconcile) -> None:
@@ -504,7 +517,7 @@ async def on_terminal(
 async def test_on_a_terminal_it_asks(
     db: Any, hand: Hand, on_terminal: Callable[..., Awaitable[Process]], answer: str
 ) -> None:
-    await hand.put(f"images/{NOW}/orphan.jpg")
+    await hand.put(ORPHAN)
     hand.age()
     run = await on_terminal("--fix")
     question = "Remove 1 file and download 0 attachments again? [y/N]"
@@ -528,7 +541,7 @@ async def test_a_run_that_is_stopped(
     db: Any, storage: StorageApi, hand: Hand, reconcile: Reconcile,
     on_terminal: Callable[..., Awaitable[Process]], how: signal.Signals,
 ) -> None:  # fmt: skip
-    await hand.put(f"images/{NOW}/orphan.jpg")
+    await hand.put(ORPHAN)
     hand.age()
     before = await state(db)
     stall = Fault.stall()

@@ -1,4 +1,4 @@
-"""Runs of `pgmedia reconcile`: where files are listed, how a run ends, what Supabase's tables say."""
+"""Runs of `pgmedia reconcile`: where files are listed, how a run ends, Supabase's tables."""
 
 from __future__ import annotations
 
