@@ -49,10 +49,16 @@ async def sync_buckets(
             except BucketError as error:
                 change = BucketChange(one.bucket_name, "failed", [str(error)])
             except StorageApiError as error:
-                if not str(error.status).startswith("4") or str(error.status) in OF_THE_KEY:
+                if not _is_of_one_bucket(error):
                     raise
                 change = BucketChange(one.bucket_name, "failed", [describe_refusal(error)])
             yield change
+
+
+def _is_of_one_bucket(error: StorageApiError) -> bool:
+    """Would Storage answer for another bucket? A status that is a number was in no answer of it."""
+    status = error.status
+    return isinstance(status, str) and status.startswith("4") and status not in OF_THE_KEY
 
 
 async def _sync_bucket(storage: Any, policy: BucketPolicy, *, check: bool) -> BucketChange:

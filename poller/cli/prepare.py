@@ -55,6 +55,10 @@ def buckets(
                     actions.add(change.action)
                     differs = check and change.action in {"created", "changed"}
                     action = "differs" if differs else change.action
+                    if action == "failed":
+                        why = "; ".join(change.differences)
+                        typer.echo(f"pgmedia: bucket {change.bucket_name}: {why}", err=True)
+                        continue
                     differences = "".join(f"; {one}" for one in change.differences)
                     say(f"{change.bucket_name}: {action}{differences}")
             if not check and actions - {"failed"}:

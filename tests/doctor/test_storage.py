@@ -139,6 +139,8 @@ async def test_buckets_that_are_not_to_the_policy(
         ("sign", bad_gateway(), "sign a URL: storage at"),
         ("signed", Reason.SIGNED_TOKEN.fault(), "signed URL: "),
         ("public", Fault.disconnect(), "read without a key: "),
+        ("public", bad_gateway(), "read without a key: HTTP 502 is no refusal of Storage's"),
+        ("public", Fault(404, "<html>"), "read without a key: HTTP 404 is no refusal of Storage's"),
     ],
 )
 @pytest.mark.usefixtures("buckets")
