@@ -46,6 +46,7 @@ async def test_odd_paths_of_old_rows_are_removed(
         ("2024/01/a%2Fb.jpg", False),
         ("2024/01/für.jpg", False),
         ("2024/01/a#b~.jpg", False),
+        ("2024/01/../../documents/a.jpg", False),
         ("2024/01/a\nb.jpg", False),
     ],
 )

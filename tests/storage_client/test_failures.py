@@ -153,3 +153,16 @@ async def test_a_server_that_trickles(
 
     assert failure == Failure("storage", "TimeoutError", "network")
     assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("route", ["upload", "remove"])
+async def test_no_answer_is_read_whole(
+    api: Storage, storage: StorageApi, bucket: str, route: str
+) -> None:
+    """A server that goes on and on is none of Storage's."""
+    storage.faults.always(route, Fault(200, b"[" + b" " * 20_000_000 + b"]"))
+
+    failure = await failure_of(upload(api) if route == "upload" else api.remove(bucket, [PATH]))
+
+    assert (failure.provider_code, failure.http_status) == (None, 200)
+    assert "none of Supabase Storage's" in failure.text
