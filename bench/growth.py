@@ -1,9 +1,9 @@
 """Does the work on one attachment take longer as the tables grow? `make bench-growth`.
 
-Milliseconds of each call, the median of many, beside the same on a small database: behind a backlog,
-behind rows that wait for another attempt, over dead rows that an old snapshot keeps, and in front
-of many media. Nothing is flushed to disk, so that the disk does not hide what grows. `--short` makes
-all of it ten times smaller, `--json FILE` writes the figures as well.
+Milliseconds of each call, the median of many, beside the same on a small database: behind a
+backlog, behind rows that wait for another attempt, over dead rows that an old snapshot keeps, and
+in front of many media. Nothing is flushed to disk, so that the disk does not hide what grows.
+`--short` makes all of it ten times smaller, `--json FILE` writes the figures as well.
 """
 
 from __future__ import annotations
