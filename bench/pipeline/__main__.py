@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import os
-import sys
 import tempfile
-import time
+from dataclasses import asdict
 from pathlib import Path
 
 import asyncpg
@@ -28,51 +26,21 @@ from bench.pipeline.contenders import (
     WithPgQueuer,
     WithProcrastinate,
 )
+from bench.pipeline.measuring import Figures, measure
 from bench.pipeline.servers import Servers, serving
 from poller.sandbox.postgres import PostgresServer
 
 SIZES = {1_000: 4_000, 100_000: 3_000, 1_000_000: 800, 16_000_000: 60}
 """Bytes of a file, and how many of them."""
 DURABLE: dict[str, str] = {"max_connections": "200"}
-WARM = 0.2
-"""The share of the files that is not timed: Python starts, connections open."""
+HEADINGS = "  files/s      MB/s  of bound   worker ms   postgres ms  (CPU a file)"
 
 
-async def measure(contender: Contender, run: Run) -> float:
-    """Files a second."""
-    await contender.prepare(run)
-    processes = [
-        await asyncio.create_subprocess_exec(
-            sys.executable, *contender.arguments, env=run.environment(number),
-            stdout=asyncio.subprocess.DEVNULL, stderr=(run.folder / "log").open("ab"),
-        )
-        for number in range(run.processes)
-    ]  # fmt: skip
-    try:
-        async with asyncio.timeout(300):
-            first, since = await reached(contender, run, int(len(run.ids) * WARM))
-            last, until = await reached(contender, run, len(run.ids))
-    except TimeoutError:
-        raise SystemExit((run.folder / "log").read_text()[-2000:]) from None
-    finally:
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-            await process.wait()
-    return (last - first) / (until - since)
-
-
-async def reached(contender: Contender, run: Run, count: int) -> tuple[int, float]:
-    while (done := await contender.done(run)) < count:  # noqa: ASYNC110 - others count
-        await asyncio.sleep(0.02)
-    return done, time.perf_counter()
-
-
-async def run(divisor: int, programs: Path | None) -> dict[str, dict[str, float]]:
+async def run(divisor: int, programs: Path | None) -> dict[str, dict[str, Figures]]:
     contenders: list[Contender] = [
         Bound(), Pgmedia(checks=False), Pgmedia(checks=True), WithPgQueuer(), WithProcrastinate(),
     ]  # fmt: skip
-    results: dict[str, dict[str, float]] = {}
+    results: dict[str, dict[str, Figures]] = {}
     with (
         PostgresServer(programs, settings=DURABLE) as postgres,
         tempfile.TemporaryDirectory() as folder,
@@ -83,32 +51,43 @@ async def run(divisor: int, programs: Path | None) -> dict[str, dict[str, float]
                 for processes in (1, os.cpu_count() or 1):
                     title = f"{size:,} bytes, {processes} process{'es' if processes > 1 else ''}"
                     print(f"\n{title} (load {os.getloadavg()[0]:.1f})", flush=True)
-                    figures: dict[str, float] = {}
+                    figures: dict[str, Figures] = {}
                     results[title] = figures
+                    print(f"  {'':32} {HEADINGS}")
                     for contender in contenders:
-                        rate = await one(postgres, contender, ids, processes, servers)
-                        figures[contender.name] = rate
-                        ratio = rate / figures[contenders[0].name]
-                        cells = f"{rate:8.1f} files/s {rate * size / 1e6:8.1f} MB/s {ratio:6.2f}"
-                        print(f"  {contender.name:32} {cells} of the bound", flush=True)
+                        figures[contender.name] = await one(
+                            postgres, contender, ids, processes, servers
+                        )
+                        show(contender.name, figures, size)
                 for path in (Path(folder) / "files" / "bytes").iterdir():
                     path.unlink()
     return results
 
 
+def show(name: str, figures: dict[str, Figures], size: int) -> None:
+    its, bound = figures[name], next(iter(figures.values()))
+    print(
+        f"  {name:32} {its.files_per_second:9.1f} {its.files_per_second * size / 1e6:9.1f}"
+        f" {its.files_per_second / bound.files_per_second:9.2f}"
+        f" {its.worker_ms:11.2f} {its.postgres_ms:13.2f}",
+        flush=True,
+    )
+
+
 async def one(
     postgres: PostgresServer, contender: Contender, ids: list[str], processes: int, servers: Servers
-) -> float:
+) -> Figures:
     server = await asyncpg.connect(postgres.dsn())
     await server.execute("create database bench")
     db = await asyncpg.connect(postgres.dsn("bench"))
     with tempfile.TemporaryDirectory() as folder:
         work = Run(postgres.dsn("bench"), servers, ids, processes, Path(folder), db)
-        rate = await measure(contender, work)
+        postmaster = (postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
+        figures = await measure(contender, work, int(postmaster))
     await db.close()
     await server.execute("drop database bench with (force)")
     await server.close()
-    return rate
+    return figures
 
 
 def main() -> None:
@@ -119,7 +98,7 @@ def main() -> None:
     chosen = parser.parse_args()
     results = asyncio.run(run(10 if chosen.short else 1, chosen.postgres))
     if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+        chosen.json.write_text(json.dumps(results, indent=2, default=asdict) + "\n")
 
 
 if __name__ == "__main__":
