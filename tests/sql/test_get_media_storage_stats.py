@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.helpers import (
+    add_message,
     claim,
     fail,
     make_due,
@@ -14,7 +15,7 @@ from tests.helpers import (
     sha256,
     store,
 )
-from tests.sql.media_history import stats
+from tests.sql.media_history import fold, stats
 
 
 async def test_an_empty_store(db: Any) -> None:
@@ -24,7 +25,8 @@ async def test_an_empty_store(db: Any) -> None:
     assert found == {
         "files": 0, "bytes": 0, "unique_files": 0, "deduplicated_files": 0, "saved_bytes": 0,
         "saved_share": 0, "failed_files": 0, "retried_files": 0, "deleted_files": 0,
-        "deleted_bytes": 0, "lost_files": 0, "stored_files": 0, "stored_bytes": 0, "by_type": {}, "by_bucket": {}, "throughput": {
+        "deleted_bytes": 0, "lost_files": 0, "stored_files": 0, "stored_bytes": 0,
+        "by_type": {}, "by_bucket": {}, "throughput": {
             span: {"files": 0, "bytes": 0, "failed_files": 0}
             for span in ("last_minute", "last_hour", "last_day")
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},
@@ -124,3 +126,74 @@ async def test_the_pollers_alive(db: Any) -> None:
         ("one", "1.0", "listen", 3), ("two", "1.1", "poll", 0),
     ]  # fmt: skip
     assert all(datetime.fromisoformat(one["seen_at"]) for one in found)
+
+
+async def test_what_is_stored_now(db: Any) -> None:
+    first = await store(db, sha256(b"x"))
+    await queue_media(db, sha256=sha256(b"x"), media_type="image")
+    await queue_media(db)  # not stored
+    figures = ("files", "bytes", "stored_files", "stored_bytes", "deleted_files", "deleted_bytes")
+
+    async def found() -> list[int]:
+        (image,) = (await stats(db))["by_type"].values()
+        return [image[name] for name in figures]
+
+    assert await found() == [2, 2000, 2, 2000, 0, 0]
+    await db.execute("select delete_media($1)", first)
+    assert await found() == [2, 2000, 1, 1000, 1, 1000]
+
+
+async def test_what_was_stored_before_it_was_counted(db: Any) -> None:
+    """As an upgrade finds it: rows, and figures without the new columns."""
+    for content in (b"x", b"y", b"z"):
+        await store(db, sha256(content))
+    await fold(db)
+    await db.execute("update media_analytics set stored_files = 0, stored_bytes = 0")
+    await db.execute("update media_maintenance set stored_counted = false")
+    await db.execute("select delete_media($1)", await store(db, sha256(b"w")))
+
+    await fold(db)
+
+    image = (await stats(db))["by_type"]["image"]
+    assert (image["stored_files"], image["stored_bytes"]) == (3, 3000)
+    await db.execute("update media_analytics set stored_files = 7")
+    await fold(db)  # it is done once
+    assert (await stats(db))["stored_files"] == 7
+
+
+async def test_dead_letters_are_counted_up_to_a_bound(db: Any) -> None:
+    for number in range(5):
+        media = await queue_media(db)
+        code = "131052" if number else "100"
+        await fail(db, media, (await claim(db))[media], code=code)
+    for _ in range(3):
+        await db.execute("select cancel_media($1)", await queue_media(db))
+    await queue_media(db)
+
+    counts = await db.fetch("select * from count_queued_media(2)")
+
+    assert {tuple(row) for row in counts} == {
+        ("pending", None, 1), ("cancelled", None, 2),
+        ("failed", "media_expired_or_foreign", 1), ("failed", "media_lost_by_whatsapp", 2),
+    }  # fmt: skip
+    assert (await stats(db))["queue"] == {"cancelled": 3, "failed": 5, "pending": 1}
+
+
+async def test_dead_letters_are_not_read_to_count_the_work(db: Any) -> None:
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id) select $1, n::text"
+        " from generate_series(1, 20000) n",
+        await add_message(db),
+    )
+    await db.execute(
+        "insert into media_processing_queue (id, message_id, whatsapp_media_id, source, status,"
+        " max_attempts, last_error_code)"
+        " select id, message_id, whatsapp_media_id, 'whatsapp:1', 'failed', 5, 'media_lost'"
+        " from media"
+    )
+    read = "select coalesce(sum(seq_scan), 0) from pg_stat_xact_user_tables where relname = $1"
+    async with db.transaction():
+        before = await db.fetchval(read, "media_processing_queue")
+        await db.execute("select count_queued_media()")
+        await db.execute("select prune_dead_letters('1 day')")
+        assert await db.fetchval(read, "media_processing_queue") == before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tests.conftest import Connect
 from tests.helpers import (
     begin_upload,
     claim,
@@ -64,3 +65,65 @@ async def test_reservations_nobody_leads_are_dropped(db: Any) -> None:
     assert await db.fetchval("select count(*) from media_objects") == 0
     path = await db.fetchval("select storage_path from media_deletion_queue")
     assert path == begun["storage_path"]
+
+
+async def age_trail(db: Any, days: int) -> None:
+    await db.execute("alter table media_audit_log disable trigger refuse_audit_change")
+    await db.execute("update media_audit_log set at = now() - make_interval(days => $1)", days)
+    await db.execute("alter table media_audit_log enable always trigger refuse_audit_change")
+
+
+async def test_the_trail_of_held_media_stays_and_holds_up_nothing(db: Any) -> None:
+    held = [await queue_media(db) for _ in range(4)]
+    for media in held:
+        await db.execute("select hold_media($1, 'case')", media)
+    other = await queue_media(db)
+    await age_trail(db, 401)
+    prune = "select prune_media_audit('400 days', 3)"
+
+    pruned = [await db.fetchval(prune) for _ in range(4)]
+
+    assert pruned == [0, 0, 1, 0]  # and begins anew
+    assert await events(db, other) == []
+    assert await events(db, held[0]) == ["queued", "held"]
+    with refused("MD040", "DELETE"):
+        await db.execute("delete from media_audit_log")
+    await db.execute("select release_media_hold($1)", held[0])
+    assert sum([await db.fetchval(prune) for _ in range(4)]) == 2
+    assert await events(db, held[0]) == ["hold released"]
+    assert await events(db, held[1]) == ["queued", "held"]
+
+
+async def test_dead_letters_that_somebody_holds_are_passed_over(db: Any, connect: Connect) -> None:
+    rows = [await queue_media(db) for _ in range(3)]
+    for media, token in (await claim(db)).items():
+        await fail(db, media, token, code="100")
+    await db.execute("update media_processing_queue set died_at = now() - interval '91 days'")
+    other, bot = await connect(), await connect()
+    one, two = other.transaction(), bot.transaction()
+    await one.start()
+    await two.start()
+    await other.execute("select from media_processing_queue where id = $1 for update", rows[0])
+    await bot.execute("select from media where id = $1 for update", rows[1])
+
+    assert await db.fetchval("select prune_dead_letters('90 days')") == 1
+
+    assert await queue_row(db, rows[2]) is None
+    await one.rollback()
+    await two.rollback()
+    assert await db.fetchval("select prune_dead_letters('90 days')") == 2
+
+
+async def test_reservations_that_somebody_holds_are_passed_over(db: Any, connect: Connect) -> None:
+    for content in (b"x", b"y"):
+        media = await queue_media(db)
+        token = (await claim(db))[media]
+        await begin_upload(db, media, token, content_hash=sha256(content))
+    await db.execute("delete from media_processing_queue")
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media_objects limit 1 for update")
+
+        assert await db.fetchval("select drop_orphan_reservations()") == 1
+
+    assert await db.fetchval("select drop_orphan_reservations()") == 1

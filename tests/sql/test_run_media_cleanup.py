@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.conftest import Connect
 from tests.helpers import (
     add_message,
@@ -129,3 +131,133 @@ async def test_nobody_is_waited_for(db: Any, connect: Connect) -> None:
     await two.rollback()
     assert await clean_up(db) == 2
     assert await media_row(db, shared) is None
+
+
+async def run(db: Any, **arguments: Any) -> tuple[int, bool]:
+    named = {"days_old": 30, **arguments}
+    call = ", ".join(f"{name} => ${number}" for number, name in enumerate(named, 1))
+    row = await db.fetchrow(f"select * from run_media_cleanup({call})", *named.values())
+    return row["attachments"], row["is_finished"]
+
+
+async def many(db: Any, count: int, media_type: str | None = "image") -> None:
+    """Old media, the first the oldest."""
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id, media_type, message_sent_at)"
+        " select $1, coalesce($3, '') || i, $3, now() - interval '40 days' + i * interval '1 s'"
+        " from generate_series(1, $2::integer) i",
+        await add_message(db), count, media_type,
+    )  # fmt: skip
+
+
+async def reached(db: Any) -> list[tuple[str, bool]]:
+    rows = await db.fetch(
+        "select c.media_type, (select count(*) from media m where m.media_type = c.media_type"
+        " and (m.message_sent_at, m.id) <= (c.reached_at, c.reached_id)) as before"
+        " from media_cleanups c"
+    )
+    return [(row["media_type"], row["before"]) for row in rows]
+
+
+async def test_a_call_goes_on_where_the_last_one_stopped(db: Any) -> None:
+    """Kept rows are looked at once: what is released behind the place waits for the next pass."""
+    await many(db, 6, "audio")
+    await many(db, 6, "image")
+    await db.execute(
+        "insert into media_holds (media_id, reason) select id, 'case' from media"
+        " where whatsapp_media_id in ('audio1', 'audio2', 'image1')"
+    )
+
+    assert await run(db, at_most=2) == (2, False)
+    assert await reached(db) == [("audio", 2)]  # the held ones; the deleted are gone
+    await db.execute("delete from media_holds where media_id in"
+                     " (select id from media where whatsapp_media_id = 'audio1')")  # fmt: skip
+    assert await run(db, at_most=4) == (4, False)
+    assert await reached(db) == [("image", 1)]
+    assert await run(db, at_most=3) == (3, False)
+    assert await run(db, at_most=3) == (0, True)
+    assert await reached(db) == []
+    assert await run(db) == (1, True)
+
+
+async def test_each_set_of_arguments_has_its_place(db: Any) -> None:
+    await many(db, 4)
+    assert await run(db, at_most=1) == (1, False)
+    await db.execute("insert into media_holds (media_id, reason) select id, 'case' from media")
+    await db.execute("delete from media_holds where media_id = ("
+                     " select id from media order by message_sent_at limit 1)")  # fmt: skip
+    await db.execute("update media_cleanups set reached_at = now()")
+
+    assert await run(db, dry_run=True) == (1, True)  # looks at everything
+    assert await run(db, media_types=["image"], dry_run=True) == (1, True)
+    assert await run(db, media_types=["image"], at_most=9) == (1, True)
+    assert len(await reached(db)) == 1
+
+
+async def test_a_place_is_good_for_ten_minutes(db: Any) -> None:
+    await many(db, 3)
+    assert await run(db, at_most=1) == (1, False)
+    await db.execute("update media_cleanups set reached_at = now()")
+    assert await run(db, at_most=1) == (0, True)
+    assert await run(db, at_most=1) == (1, False)
+    await db.execute(
+        "update media_cleanups set reached_at = now(), saved_at = now() - interval '11 minutes'"
+    )
+
+    assert await run(db) == (1, True)
+
+
+async def test_two_at_once_do_not_wait_for_each_other(db: Any, connect: Connect) -> None:
+    await many(db, 6)
+    other = await connect()
+    async with other.transaction():
+        assert await run(other, at_most=2) == (2, False)
+
+        assert await run(db, at_most=2) == (2, False)
+        assert await run(db) == (2, True)
+
+    assert await run(db) == (0, True)
+
+
+async def test_an_answer_comes_in_time_whatever_is_locked(db: Any, connect: Connect) -> None:
+    """A lock that all rows would wait for is waited for no longer than the call may take."""
+    await many(db, 2000)
+    await db.execute(
+        "insert into media_objects (content_hash, is_public, state, file_size, stored_hash,"
+        " stored_size, mime_type, bucket_name, storage_path, stored_at)"
+        " values ($1, true, 'stored', 1, $1, 1, 'image/jpeg', 'images', 'x', now())",
+        sha256(b"x"),
+    )
+    await db.execute("update media set object_id = (select id from media_objects)")
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media_objects for update")
+        await db.execute("set statement_timeout = '5s'")  # one by one it would be minutes
+
+        assert await run(db) == (0, False)
+
+
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp"])
+async def test_media_without_a_time_go_by_that_of_their_row(db: Any, kind: str) -> None:
+    """As in a table that a bot had before, with its own column message_sent_at or created_at."""
+    await db.execute(f"alter table media alter column created_at type {kind},"
+                     " alter column created_at drop not null")  # fmt: skip
+    old, young, dated, ageless = [await queue_media(db, media_type=None) for _ in range(4)]
+    await db.execute("update media set message_sent_at = null where id <> $1", dated)
+    await db.execute("update media set created_at = now() - interval '31 days' where id = any($1)",
+                     [old, dated])  # fmt: skip
+    await db.execute("update media set created_at = null where id = $1", ageless)
+
+    assert await run(db) == (1, True)
+
+    assert await all_media(db) == {young, dated, ageless}
+    await db.execute("set enable_seqscan = off")
+    plan = await db.fetch(
+        "explain select from media where media_type = 'image' and message_sent_at is null"
+        " and created_at < now() and (created_at, id) > ('-infinity'::timestamptz, $1)"
+        " order by created_at, id limit 10",
+        old,
+    )
+    text = "\n".join(row[0] for row in plan)
+    assert "pgmedia_media_undated_idx" in text
+    assert "Sort" not in text

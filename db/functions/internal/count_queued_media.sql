@@ -6,6 +6,7 @@ returns table (status text, code text, jobs bigint)
 language sql
 stable
 set search_path = ''
+set enable_seqscan = off -- each status has its index, also where statistics are of yesterday
 as $$
     with recursive codes as (
         (select q.last_error_code as code

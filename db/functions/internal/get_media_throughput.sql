@@ -13,6 +13,12 @@ as $$
             ('last_hour', 'minute', date_trunc('minute', now()) - interval '59 minutes'),
             ('last_day', 'minute', date_trunc('minute', now()) - interval '1439 minutes')
     ),
+    unfolded as (
+        select date_trunc('second', d.at) as at, sum(d.total_files) as files, sum(d.total_size_bytes) as bytes,
+            sum(d.failed_files) as failed_files
+        from (select * from public.media_analytics_deltas limit 100000) d
+        group by date_trunc('second', d.at)
+    ),
     counted as (
         select 'second' as step, t.second as at, t.files, t.bytes, t.failed_files
         from public.media_recent_throughput t
@@ -21,8 +27,8 @@ as $$
         from public.media_throughput t
         where t.minute > now() - interval '1 day'
         union all
-        select s.step, d.at, d.total_files, d.total_size_bytes, d.failed_files
-        from (select * from public.media_analytics_deltas limit 100000) d
+        select s.step, u.at, u.files, u.bytes, u.failed_files
+        from unfolded u
         cross join (values ('second'), ('minute')) s (step)
     )
     select json_object_agg(t.name, t.figures order by t.since desc)
