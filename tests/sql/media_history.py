@@ -46,7 +46,7 @@ class History:
     async def step(self) -> None:
         steps = [
             self.queue, self.queue, self.work, self.work, self.work,
-            self.crash, self.delete, self.retry,
+            self.crash, self.delete, self.retry, self.cancel, self.lose,
         ]  # fmt: skip
         await self.random.choice(steps)()
         if self.random.random() < 0.1:
@@ -94,7 +94,26 @@ class History:
     async def delete(self) -> None:
         if self.content and self.random.random() < 0.5:
             media = self.random.choice(list(self.content))
-            await self.db.execute("select delete_media($1)", media)
+            await self.db.execute(
+                self.random.choice([
+                    "select delete_media($1)", "delete from media where id = $1",
+                    "delete from messages where id = (select message_id from media where id = $1)",
+                ]), media,
+            )  # fmt: skip
+
+    async def cancel(self) -> None:
+        if self.content and self.random.random() < 0.3:
+            await self.db.execute("select cancel_media($1)", self.random.choice(list(self.content)))
+
+    async def lose(self) -> None:
+        """The file of an object is found missing, and its attachments are fetched again."""
+        if self.random.random() < 0.2:
+            await self.db.execute(
+                "select requeue_media_object(row(gen_random_uuid(), o.bucket_name, o.storage_path,"
+                " 'missing', 'confirmed', o.id, o.stored_at, null, null, null, null, null)"
+                "::media_storage_differences)"
+                " from media_objects o where o.state = 'stored' limit 1"
+            )
 
     async def recount(self) -> tuple[Counter[str], dict[str, Counter[str]]]:
         """The figures, from the audit trail and from what this history knows of each file."""
@@ -110,16 +129,37 @@ class History:
                 "failed": {"failed_files": 1},
                 "retried": {"retried_files": 1},
                 "deleted": {"deleted_files": 1},
+                "file missing": {"lost_files": 1},
             }.get(row["event"], {})  # fmt: skip
             total.update(counted)
             if counted:
                 by_type.setdefault(kind, Counter()).update(counted)
+        await self.recount_what_is_there(total, by_type)
         return total, by_type
+
+    async def recount_what_is_there(
+        self, total: Counter[str], by_type: dict[str, Counter[str]]
+    ) -> None:
+        rows = await self.db.fetch(
+            "select media_type, count(*) as n, sum(file_size)::bigint as bytes from media"
+            " where object_id is not null group by 1"
+        )
+        for row in rows:
+            counted = {"stored_files": row["n"], "stored_bytes": row["bytes"]}
+            total.update(counted)
+            by_type[row["media_type"]].update(counted)
+        had_a_file = await self.db.fetch(
+            "select media_id from media_audit_log where event = 'deleted' and detail ? 'object_id'"
+        )
+        for (media,) in had_a_file:
+            size = {"deleted_bytes": CONTENTS[self.content[media]]}
+            total.update(size)
+            by_type[self.kind[media]].update(size)
 
 
 FIGURES = (
     "files", "bytes", "unique_files", "deduplicated_files", "saved_bytes", "failed_files",
-    "retried_files", "deleted_files",
+    "retried_files", "deleted_files", "deleted_bytes", "lost_files", "stored_files", "stored_bytes",
 )  # fmt: skip
 
 
