@@ -237,6 +237,16 @@ async def test_an_answer_comes_in_time_whatever_is_locked(db: Any, connect: Conn
         assert await run(db) == (0, False)
 
 
+async def test_what_was_looked_at_when_time_was_up_is_still_deleted(db: Any) -> None:
+    """Or else the place of the next call would be behind what nobody tried to delete."""
+    await many(db, 3)
+    ids = await db.fetchval("select array_agg(id) from media")
+
+    over = "select delete_old_media($1, null, now() - interval '1 s')"
+
+    assert await db.fetchval(over, ids) == 3
+
+
 @pytest.mark.parametrize("kind", ["timestamptz", "timestamp"])
 async def test_media_without_a_time_go_by_that_of_their_row(db: Any, kind: str) -> None:
     """As in a table that a bot had before, with its own column message_sent_at or created_at."""
