@@ -244,4 +244,5 @@ async def main() -> None:
     print("\n" + json.dumps(found))
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())
