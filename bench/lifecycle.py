@@ -163,7 +163,7 @@ def show(name: str, found: dict[str, Any]) -> None:
 
 async def measure_cleanup(db: Any, rows: int, total: int) -> dict[str, Any]:
     days = await db.fetchval(
-        "select extract(day from now() - percentile_disc($1) within group"
+        "select extract(day from now() - percentile_disc($1::float8) within group"
         " (order by message_sent_at)) from media", rows / total,
     )  # fmt: skip
     before = await sizes_of(db)
