@@ -8,6 +8,9 @@ stable
 security definer -- clients have no rights on the tables
 set search_path = ''
 as $$
+    with queued as materialized (
+        select * from public.count_queued_media()
+    )
     select json_build_object(
         'files', coalesce(sum(t.files), 0),
         'bytes', coalesce(sum(t.bytes), 0),
@@ -29,14 +32,14 @@ as $$
         'processing_ms', public.get_processing_times((now() at time zone 'utc')::date - 6),
         'queue', (
             select coalesce(json_object_agg(q.status, q.n order by q.status), '{}')
-            from (select c.status, sum(c.jobs) as n from public.count_queued_media() c group by c.status) q),
+            from (select c.status, sum(c.jobs) as n from queued c group by c.status) q),
         'oldest_due_seconds', (
             select coalesce(extract(epoch from now() - min(q.due_at))::bigint, 0)
             from public.media_processing_queue q
             where q.status = 'pending' and q.due_at <= now()),
         'failures', (
             select coalesce(json_object_agg(f.code, f.jobs order by f.jobs desc, f.code), '{}')
-            from public.count_queued_media() f
+            from queued f
             where f.status = 'failed'),
         'last_failures', public.list_last_failures(5),
         'deletions', (select count(*) from public.media_deletion_queue),
