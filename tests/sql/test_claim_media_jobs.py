@@ -259,6 +259,8 @@ async def test_a_paused_source_is_left_alone_until_it_is_resumed(db: Any) -> Non
 
     assert await db.fetchval("select resume_media_source('whatsapp:1')") is True
     assert list(await claim(db)) == [paused]
+    assert await db.fetchval("select resume_media_source('whatsapp:1')") is True  # on probation
+    await db.execute("delete from media_pauses")
     assert await db.fetchval("select resume_media_source('whatsapp:1')") is False
 
 

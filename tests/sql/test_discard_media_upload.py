@@ -24,7 +24,7 @@ HASH = sha256(b"a photo")
 
 async def discard(db: Any, begun: Any) -> bool:
     return await db.fetchval(
-        "select discard_media_upload($1, $2)", begun["bucket_name"], begun["storage_path"]
+        "select discard_media_upload($1, $2, true)", begun["bucket_name"], begun["storage_path"]
     )
 
 

@@ -185,7 +185,7 @@ async def test_a_storage_in_trouble_is_paused(
 
 
 async def discard(db: Any, path: str) -> bool:
-    return await db.fetchval("select discard_media_upload('images', $1)", path)
+    return await db.fetchval("select discard_media_upload('images', $1, true)", path)
 
 
 async def test_an_upload_nobody_recorded_is_removed(db: Any) -> None:

@@ -490,7 +490,7 @@ class Queue(RuleBasedStateMachine):
             job.stage = "over"
 
     def discard(self, job: Job) -> None:
-        self.call("discard_media_upload", *job.place)
+        self.call("discard_media_upload", *job.place, True)
         job.stage = "over"
 
     @rule(number=ANY, what=st.sampled_from(TROUBLES), received=st.sampled_from([PHOTO, PAGE, HUGE]))
@@ -619,6 +619,7 @@ class Queue(RuleBasedStateMachine):
                 "update media_sources"
                 " set refused_at = array(select r - interval '1 hour' from unnest(refused_at) r)"
             )
+            self.run("update media_unheard_requests set ended_at = ended_at - interval '1 hour'")
         elif event == "rescue":
             self.call("rescue_media_jobs", 2)
         else:

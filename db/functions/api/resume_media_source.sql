@@ -12,8 +12,8 @@ declare
     v_found boolean;
 begin
     update public.media_pauses p
-    set until = now()
-    where p.scope = resume_media_source.scope and p.until > now();
+    set until = least(p.until, now())
+    where p.scope = resume_media_source.scope;
     v_found := found;
     update public.media_processing_queue q
     set due_at = now()
@@ -22,11 +22,12 @@ begin
         and resume_media_source.scope in ('storage', q.source)
         and q.last_error_code in (select r.failure_code from public.media_failure_rules r where r.action = 'pause');
     update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
+    delete from public.media_unheard_requests u where u.source = resume_media_source.scope;
     perform public.wake_media_pollers();
     return v_found;
 end;
 $$;
 
 comment on function public.resume_media_source is
-    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused requests. Returns false when it was not paused.';
+    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused and unheard requests. Returns false when it was neither paused nor still to be proven by a probe.';
 grant execute on function public.resume_media_source to media_admin;
