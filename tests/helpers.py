@@ -155,6 +155,13 @@ async def status(db: Any, media: UUID) -> Any:
     return await db.fetchrow("select * from get_media_status($1)", media)
 
 
+async def is_stored(db: Any, media: UUID) -> Any:
+    """Wait until the attachment is stored; its media row."""
+    return await eventually(
+        lambda: db.fetchrow("select * from media where id = $1 and processed", media)
+    )
+
+
 async def events(db: Any, media: UUID) -> list[str]:
     """What the audit trail tells of an attachment, in order."""
     rows = await db.fetch("select event from get_media_audit_trail($1)", media)
