@@ -188,7 +188,9 @@ class _Answer:
             raise _network_failure(error) from error
         body = b""
         try:
-            with contextlib.suppress(*NETWORK_ERRORS):  # it is refused, whatever becomes of the text
+            with contextlib.suppress(
+                *NETWORK_ERRORS
+            ):  # it is refused, whatever becomes of the text
                 body = await _first_bytes(self._response, DESCRIPTION_BYTES)
         except asyncio.CancelledError:  # a time limit, above all
             await self._close()

@@ -14,7 +14,7 @@ as $$
 #variable_conflict use_column
 begin
     if pause_media_source.scope is null
-        or pause_media_source.scope !~ '^(storage|(whatsapp|poller):[^[:cntrl:][:space:]]{1,200})$'
+        or pause_media_source.scope !~ '^(storage|whatsapp:[^[:cntrl:][:space:]]{1,200}|poller:[^[:cntrl:]]{1,200})$'
     then
         raise exception 'unknown source %', coalesce(quote_literal(left(pause_media_source.scope, 100)), 'null')
             using errcode = 'MD017', hint = 'Use storage, whatsapp:<phone number id> or poller:<name>.';
