@@ -8,5 +8,7 @@ drop function if exists public.note_deleted_job() cascade;
 drop table public.media_unheard_requests;
 drop index public.media_queue_waiting_content_idx;
 alter table public.media_processing_queue drop column claimed_at, drop column bytes_received;
+comment on column public.media_failure_rules.attempts_most is
+    'For retry: the failure is final after so many attempts already; null: after media_settings.max_attempts.';
 comment on column public.media_settings.refusals_per_hour is
     'Requests that WhatsApp may refuse to one number in an hour; it blocks numbers that go on. It is also the most jobs of one number in work at once, so that even a token that expires under all of them stays within it.';

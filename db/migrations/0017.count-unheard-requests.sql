@@ -41,6 +41,8 @@ comment on column public.media_unheard_requests.asked_at is 'The request was not
 comment on column public.media_unheard_requests.ended_at is 'When the attempt ended; it counts for an hour from then.';
 comment on column public.media_settings.refusals_per_hour is
     'Requests that WhatsApp may refuse to one number in an hour; it blocks numbers that go on. Every job in work may be refused, and who is killed tells nobody, so one less is also the most jobs of one number in work at once.';
+comment on column public.media_failure_rules.attempts_most is
+    'For retry: the failure is final once it has ended so many attempts; null: after media_settings.max_attempts.';
 
 do $$
 declare
