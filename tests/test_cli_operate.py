@@ -195,7 +195,11 @@ async def test_pause_and_resume(db: Any, run: Run) -> None:
     assert row["reason"] == "moving house"
     assert 590 < row["left"].total_seconds() <= 600
     assert await claim(db) == {}
-    resumed = (0, ["whatsapp:1 is resumed; one job goes first"], [])
+    resumed: tuple[int, list[str], list[str]] = (
+        0,
+        ["whatsapp:1 is resumed; one job goes first"],
+        [],
+    )
     assert await run("resume", "whatsapp:1") == resumed
     ((media, token),) = (await claim(db)).items()
     assert await run("resume", "whatsapp:1") == resumed  # it has still to prove itself
