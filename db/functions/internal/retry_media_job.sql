@@ -14,7 +14,7 @@ set search_path = ''
 as $$
 declare
     v_most smallint := (select min(r.attempts_most) from public.media_failure_rules r where r.failure_code = p_code);
-    v_ended integer := 1;
+    v_ended bigint := 1;
 begin
     if v_most > 1 then
         v_ended := 1 + (
