@@ -145,5 +145,19 @@ def describe_error(error: BaseException) -> str:
 
 
 def plain(text: object) -> str:
-    """A foreign text in one line, without what Postgres cannot hold."""
+    """A foreign text in one line, without what Postgres cannot hold or a terminal would obey."""
     return "".join(one if one.isprintable() else " " for one in str(text))
+
+
+def all_plain(value: Any) -> Any:
+    """A JSON value whose texts are all plain, names included; anything else in it as it was."""
+    match value:
+        case str():
+            return plain(value)
+        case dict():
+            items = cast("dict[str, Any]", value).items()
+            return {plain(name): all_plain(one) for name, one in items}
+        case list():
+            return [all_plain(one) for one in cast("list[Any]", value)]
+        case _:
+            return value

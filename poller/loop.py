@@ -145,9 +145,10 @@ class Poller:
             await asyncio.wait(tasks, timeout=self._grace_seconds)
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=GOODBYE_SECONDS)
         with contextlib.suppress(*DATABASE_AWAY):  # then the leases end by themselves
             async with asyncio.timeout(GOODBYE_SECONDS):
+                await asyncio.gather(*self._pipeline.discards, return_exceptions=True)
                 if self._unfinished:
                     log.info("giving back %s attachments", len(self._unfinished))
                     await self._database.release(self._unfinished)

@@ -52,6 +52,8 @@ class Pipeline:
     inspector: Inspector
     spool_memory_bytes: int
     spool_folder: Path | None
+    discards: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    """Uploads that are being seen off; whoever ends the poller lets them end first."""
 
     async def process(self, job: Job) -> str:
         """Work on one claimed attachment and report how it went; returns the verdict, for the log.
@@ -104,6 +106,7 @@ class Pipeline:
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
         object_id, bucket, path = place.object_id, place.bucket_name, place.storage_path
+        answered = False
         try:
             await self.storage.upload(
                 bucket,
@@ -113,6 +116,7 @@ class Pipeline:
                 content_type=place.content_type,
                 cache_control=place.cache_control,
             )
+            answered = True
             watch.lap("upload")
             await persistently(lambda: self.database.finish_upload(job, object_id, watch.timings))
         except ProviderError as error:  # it may be there all the same
@@ -121,11 +125,23 @@ class Pipeline:
         except LeaseLostError as error:
             log.warning("media %s: lease lost: %s", job.id, error)
             verdict = LEASE_LOST
+        except asyncio.CancelledError:
+            await self._discard(bucket, path, answered=answered)
+            raise
         else:
             return "stored"
         if verdict == LEASE_LOST:
-            await persistently(lambda: self.database.discard_upload(bucket, path))
+            await self._discard(bucket, path, answered=answered)
         return verdict
+
+    async def _discard(self, bucket: str, path: str, *, answered: bool) -> None:
+        """Goes on when the work on the attachment is cancelled, or cancelled again."""
+        task = asyncio.create_task(
+            persistently(lambda: self.database.discard_upload(bucket, path, answered=answered))
+        )
+        self.discards.add(task)
+        task.add_done_callback(self.discards.discard)
+        await asyncio.shield(task)
 
     async def _report(self, job: Job, failure: Failure) -> str:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -184,10 +185,12 @@ class _Answer:
             self._response = await self._client.send(self._request, stream=True)
             if self._response.is_success:
                 return self._response
-            body = await first_bytes(self._response, DESCRIPTION_BYTES)
         except NETWORK_ERRORS as error:
-            await self._close()
             raise _network_failure(error) from error
+        body = b""
+        try:
+            with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
+                body = await first_bytes(self._response, DESCRIPTION_BYTES)
         except asyncio.CancelledError:  # a time limit, above all
             await self._close()
             raise

@@ -85,6 +85,11 @@ async def queue_media(db: Any, media_id: str | None = None, **arguments: Any) ->
     return await db.fetchval(f"select queue_media_processing({call})", *named.values())
 
 
+async def queue_many(db: Any, count: int, number: str = "1") -> list[UUID]:
+    """So many attachments of one phone number; their media ids."""
+    return [await queue_media(db, phone_number_id=number) for _ in range(count)]
+
+
 async def claim(db: Any, limit: int = 100, poller: str = POLLER) -> dict[UUID, int]:
     """Claim jobs; the fencing token of each, by media id, in the order they were handed out."""
     rows = await db.fetch("select * from claim_media_jobs($1, $2)", poller, limit)
@@ -130,6 +135,12 @@ async def fail(
     )  # fmt: skip
 
 
+async def refuse_one(db: Any) -> None:
+    """Claim one job, whose token WhatsApp refuses."""
+    ((media, token),) = (await claim(db, 1)).items()
+    await fail(db, media, token, code="190", http_status=401)
+
+
 async def store(db: Any, content_hash: str, **arguments: Any) -> UUID:
     """An attachment taken through its whole life to stored; returns the media id."""
     media = await queue_media(db, **arguments)
@@ -142,6 +153,13 @@ async def store(db: Any, content_hash: str, **arguments: Any) -> UUID:
 
 async def status(db: Any, media: UUID) -> Any:
     return await db.fetchrow("select * from get_media_status($1)", media)
+
+
+async def is_stored(db: Any, media: UUID) -> Any:
+    """Wait until the attachment is stored; its media row."""
+    return await eventually(
+        lambda: db.fetchrow("select * from media where id = $1 and processed", media)
+    )
 
 
 async def events(db: Any, media: UUID) -> list[str]:
@@ -165,6 +183,17 @@ async def expire_lease(db: Any, media: UUID) -> None:
         "update media_processing_queue set lease_until = now() - interval '1 s' where id = $1",
         media,
     )
+
+
+async def pause_row(db: Any) -> Any:
+    """The only pause, with what remains of it; None when there is none."""
+    return await db.fetchrow("select *, until - now() as remaining from media_pauses")
+
+
+async def end_pauses(db: Any) -> None:
+    """Let every pause have ended a second ago, and every row's time come."""
+    await db.execute("update media_pauses set until = now() - interval '1 s'")
+    await make_due(db)
 
 
 async def make_due(db: Any) -> None:

@@ -322,14 +322,26 @@ async def test_a_server_that_falls_silent(
     api: WhatsApp, impatient: WhatsApp, whatsapp: WhatsAppApi, route: str, after: int | None
 ) -> None:
     url = await url_of(api, whatsapp)
+    media_id = whatsapp.add_media(b"x", "image/jpeg")
     whatsapp.faults.once(route, Fault.stall(after))
 
     failure = await failure_of(
-        received(impatient, url) if route == "download" else impatient.describe("1", None)
+        received(impatient, url) if route == "download" else impatient.describe(media_id, None)
     )
 
     assert (failure.provider_code, failure.http_status) == ("network", None)
     assert "Timeout" in failure.text
+
+
+@pytest.mark.parametrize("fault", [Fault.stall(10), Fault.disconnect(10)])
+async def test_a_refusal_is_one_though_its_text_does_not_come(
+    impatient: WhatsApp, whatsapp: WhatsAppApi, fault: Fault
+) -> None:
+    whatsapp.faults.once("metadata", fault)
+
+    failure = await failure_of(impatient.describe("1", None))
+
+    assert (failure.provider_code, failure.http_status) == (None, 400)
 
 
 @pytest.mark.parametrize("route", ["metadata", "download"])

@@ -42,7 +42,7 @@ language sql set search_path = '' as ''
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoWork(Pipeline):
     """Asks for the verdicts of an image nobody has seen before, and records it as stored."""
 
@@ -89,7 +89,7 @@ class PgmediaQueue:
         database = await Database.connect(self._dsn, "bench", CONNECTIONS)
         absent = cast("Any", None)
         poller = Poller(
-            NoWork(database, absent, absent, absent, 0, None, started),
+            NoWork(database, absent, absent, absent, 0, None, started=started),
             listen=lambda heard: Listener.open(self._dsn, "bench", heard),
             concurrency=CONCURRENCY, poll_seconds=1, grace_seconds=10,
         )  # fmt: skip

@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
@@ -14,6 +14,7 @@ import typer
 from poller.cli.app import app, connected, duration, give_up, say
 from poller.config import Settings
 from poller.db import Database
+from poller.http import plain
 
 Answer = TypeVar("Answer")
 MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
@@ -62,9 +63,7 @@ def retry(
     if media_id is not None:
         if code or since or dry_run:
             raise typer.BadParameter("--code, --since and --dry-run go with --failed")
-        if not operate(lambda database: database.retry(media_id)):
-            give_up(f"media {media_id} is neither failed nor cancelled")
-        say(f"media {media_id}: queued again")
+        _retry_one(media_id)
         return
 
     def run(*, dry: bool) -> int:
@@ -81,6 +80,24 @@ def retry(
         typer.confirm(f"Queue {attachments(run(dry=True))} again?", abort=True)
     count = run(dry=False)
     say(f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}")
+
+
+def _retry_one(media_id: UUID) -> None:
+    async def run(database: Database) -> tuple[bool, dict[str, Any] | None]:
+        return await database.retry(media_id), await database.media_status(media_id)
+
+    queued, found = operate(run)
+    if queued:
+        say(f"media {media_id}: queued again")
+    elif found is None:
+        give_up(f"media {media_id} does not exist")
+    elif found["status"] in ("failed", "cancelled"):
+        give_up(
+            f"media {media_id} is {found['status']} and cannot be queued again: its work has left"
+            " the queue (media_settings.dead_letters_kept), or WhatsApp had lost the file"
+        )
+    else:
+        give_up(f"media {media_id} is {found['status']}: neither failed nor cancelled")
 
 
 @app.command()
@@ -104,12 +121,12 @@ def pause(
 ) -> None:
     """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
     until = operate(lambda database: database.pause(scope, reason, pause_for))
-    say(f"{scope} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    say(f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
 
 
 @app.command()
 def resume(scope: Scope) -> None:
     """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
     if not operate(lambda database: database.resume(scope)):
-        give_up(f"{scope} was not paused")
-    say(f"{scope} is resumed")
+        give_up(f"{plain(scope)} was not paused")
+    say(f"{plain(scope)} is resumed; one job goes first")

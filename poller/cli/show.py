@@ -13,6 +13,7 @@ from poller.cli.operate import MediaId, operate
 from poller.cli.status_view import status_view
 from poller.cli.story_view import story_view
 from poller.db import Database
+from poller.http import all_plain
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -30,7 +31,7 @@ def status(as_json: AsJson = False) -> None:
     else:
         console = Console(highlight=False)
         with console.capture() as view:
-            console.print(status_view(stats))
+            console.print(status_view(all_plain(stats)))
         for line in view.get().rstrip().splitlines():
             say(line.rstrip())
 
@@ -51,5 +52,5 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
     if as_json:
         say(json.dumps({"status": found, "audit_trail": trail}, indent=2, default=str))
     else:
-        for line in story_view(media_id, found, trail):
+        for line in story_view(media_id, all_plain(found), all_plain(trail)):
             say(line)

@@ -77,8 +77,10 @@ class Jobs(Pool):
         call = "select public.note_late_failure($1, $2, $3)"
         await self._value(call, failure.source, job.phone_number_id, failure.http_status)
 
-    async def discard_upload(self, bucket_name: str, storage_path: str) -> None:
-        await self._value("select public.discard_media_upload($1, $2)", bucket_name, storage_path)
+    async def discard_upload(self, bucket_name: str, storage_path: str, *, answered: bool) -> None:
+        """See that an upload leaves no file, unless it is in use. `answered`: it has ended."""
+        call = "select public.discard_media_upload($1, $2, $3)"
+        await self._value(call, bucket_name, storage_path, answered)
 
     async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
         """Show that this poller is alive; returns the lease in seconds."""

@@ -20,7 +20,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from poller.sandbox.faults import PIECE_BYTES, Answer, Fault, Faults, play
-from poller.sandbox.whatsapp_errors import bad_token, unknown_media
+from poller.sandbox.whatsapp_errors import bad_token, permission_lost, unknown_media
 
 VERSION = "v23.0"
 ATTACHMENTS = "/whatsapp_business/attachments/"
@@ -87,6 +87,10 @@ class WhatsAppApi:
         """downloads begun by media id: those with a good token and url, staged faults included."""
         self.refused = 0
         """requests the api itself turned down; staged faults are not among them."""
+        self.closed_numbers: set[str] = set()
+        """phone numbers that the token has no right to, so that all they ask is refused."""
+        self.refusals: Counter[str] = Counter()
+        """metadata requests by phone number that were answered with a refusal, staged or not."""
         self._phone_numbers: dict[str, str] = {}  # their verified names
         self._media: dict[str, Media] = {}
         self._ids = itertools.count(1_000_000_000_000_001)
@@ -182,13 +186,20 @@ class WhatsAppApi:
     async def _metadata(self, request: web.Request, media_id: str) -> web.StreamResponse:
         self.metadata_requests[media_id] += 1
         media = self._media.get(media_id)
+        number = request.query.get("phone_number_id", "")
         if not self._authorized(request):
             answer = self._refuse(bad_token())
+        elif number in self.closed_numbers:
+            answer = self._refuse(permission_lost())
         elif media is None or not media.belongs_to(request.query.get("phone_number_id")):
             answer = self._refuse(unknown_media(media_id))
         else:
             answer = Answer.of(self._describe(media))
-        return await play(request, answer, self.faults.take("metadata"))
+        fault = self.faults.take("metadata") or Fault()
+        begun = fault.interruption is None or fault.after is not None
+        if begun and 400 <= fault.change(answer).status < 500:
+            self.refusals[number] += 1
+        return await play(request, answer, fault)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         self._note(request)

@@ -30,6 +30,11 @@ def bad_token() -> Fault:
     return graph_error(190, 401, "Invalid OAuth access token - Cannot parse access token")
 
 
+def permission_lost() -> Fault:
+    """the token has no right to the number, or no longer."""
+    return graph_error(10, 403, "(#10) Application does not have permission for this action")
+
+
 def unknown_media(media_id: str) -> Fault:
     """the media id is expired, belongs to another number or was never there: all look the same."""
     return graph_error(

@@ -16,6 +16,10 @@ from tests.helpers import sha256
 
 NUMBERS = 8
 """Phone numbers that media are sent to."""
+CLOSED_NUMBER = "closed"
+"""One that WhatsApp refuses everything while the storm lasts: it must not be asked too often."""
+CLOSED = 0.1
+"""Part of the attachments that are of that number."""
 REPEATS = 0.3
 RECENT = 40
 """What is repeated is one of so many before it, many of them still under way."""
@@ -101,7 +105,8 @@ def make_attachments(whatsapp: WhatsAppApi, sizes: Sizes) -> list[Attachment]:
         repeated = bool(contents) and chance.random() < REPEATS
         content = chance.choice(contents[-RECENT:]) if repeated else fresh()
         contents.append(content)
-        phone = str(chance.randrange(NUMBERS))
+        closed = chance.random() < CLOSED
+        phone = CLOSED_NUMBER if closed else str(chance.randrange(NUMBERS))
         media_id = whatsapp.add_media(content.data, content.mime_type, phone_number_id=phone)
         if content.failure == "media_expired_or_foreign":
             whatsapp.expire_media(media_id)

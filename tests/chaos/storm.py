@@ -24,21 +24,25 @@ from poller.sandbox.storage_errors import (
     too_many_connections,
 )
 from poller.sandbox.whatsapp import WhatsAppApi
-from tests.chaos.attachments import Attachment, Sizes
+from tests.chaos.attachments import CLOSED_NUMBER, Attachment, Sizes
 from tests.conftest import PollerProcess, StartPoller
 
 Answer = TypeVar("Answer")
 
 SETTINGS = (
     "update media_settings set lease = '2 seconds', max_attempts = 50, backoff_first = '50 ms',"
-    " backoff_most = '1 second', waiting_recheck = '1 second', refusals_per_hour = 10000"
+    " backoff_most = '1 second', waiting_recheck = '1 second'"
 )
+CLOSED_SOURCE = f"whatsapp:{CLOSED_NUMBER}"
 AGE = (
     "update media_pauses set until = now() where until > now()",
     "update media_processing_queue set due_at = now() where status = 'pending' and due_at > now()",
+    f"update media_sources set refused_at = '{{}}' where source <> '{CLOSED_SOURCE}'",
+    f"delete from media_unheard_requests where source <> '{CLOSED_SOURCE}'",
     "notify pgmedia_wake",
 )
-"""The pauses of a minute are over, and the pollers look again at once."""
+"""Pauses and backoffs are over, and an hour is for all numbers but the closed one; the pollers look
+again at once."""
 END_LEASES = (
     "update media_processing_queue set lease_until = now() - interval '1 s'"
     " where status = 'processing'",
@@ -75,10 +79,13 @@ class Storm:
     frozen: int = 0
     crashes: int = 0
     left: int = 0
+    refused: int = 0
+    """Requests of the closed number that WhatsApp refused."""
 
     async def rage(self) -> None:
         """Until all attachments are sent."""
         await self.ask(lambda db: db.execute(SETTINGS))
+        self.whatsapp.closed_numbers = {CLOSED_NUMBER}
         for _ in range(self.sizes.pollers):
             self.pollers.append(await self.start_poller())
         pests = (
@@ -90,6 +97,7 @@ class Storm:
             for pest in pests:
                 group.create_task(pest(over))
         self.left = await self.ask(lambda db: db.fetchval(UNSETTLED))
+        self.refused = self.whatsapp.refusals[CLOSED_NUMBER]
 
     async def calm(self) -> None:
         """No more faults; what dead pollers left is finished by living ones, which stop well."""
@@ -98,8 +106,10 @@ class Storm:
         for one in self.pollers:
             one.kill()
             await one.ended()
+        self.whatsapp.closed_numbers.clear()
         for statement in END_LEASES:
             await self.ask(lambda db, statement=statement: db.execute(statement))
+        await self.ask(lambda db: db.execute("select resume_media_source($1)", CLOSED_SOURCE))
         good = [await self.start_poller() for _ in range(self.sizes.pollers)]
         async with asyncio.timeout(SETTLING_SECONDS + self.sizes.attachments / 20):
             while await self.ask(lambda db: db.fetchval(UNSETTLED)):

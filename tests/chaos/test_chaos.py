@@ -24,6 +24,8 @@ from tests.chaos.storm import Storm, connected
 from tests.conftest import StartPoller
 
 SIZES = Sizes.from_env()
+REFUSALS_PER_HOUR = 20
+"""The default of media_settings."""
 
 
 @pytest.mark.timeout(120 + 3 * SIZES.seconds + SIZES.attachments / 10)
@@ -44,6 +46,7 @@ async def test_nothing_is_lost_and_nothing_doubled(
             f"{storm.killed} pollers killed, {storm.stopped} stopped,"
             f" {storm.frozen} frozen; Postgres crashed"
             f" {storm.crashes} times; {storm.left} left for good pollers;"
+            f" {storm.refused} requests of the closed number refused;"
             f" {whatsapp.downloads.total()} downloads, {storage.uploads.total()} uploads;"
             f" {dict(happened)}"
         )
@@ -51,6 +54,7 @@ async def test_nothing_is_lost_and_nothing_doubled(
     assert unexpected_errors(own_server) == []
     assert list((tmp_path / "spool").iterdir()) == []
     assert storm.crashes == 2
+    assert 0 < storm.refused <= REFUSALS_PER_HOUR
     for event in ("claimed", "lease expired", "attempt failed", "stored", "deduplicated", "joined"):
         assert happened[event], (event, happened)
 

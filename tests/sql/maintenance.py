@@ -11,6 +11,7 @@ NOTHING = {
     "folded_deltas": 0,
     "forgotten_pollers": 0,
     "pruned_dead_letters": 0,
+    "pruned_unheard_requests": 0,
     "pruned_webhook_events": 0,
     "pruned_audit_events": 0,
     "pruned_minutes": 0,

@@ -10,6 +10,7 @@ THOROUGH = os.environ.get("PGMEDIA_TEST_PROFILE") == "thorough"
 TABLES = [
     "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
     "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
+    "media_unheard_requests",
     "media_holds", "media_accesses", "media_bucket_totals", "media_bucket_deltas",
     "media_processing_times", "media_throughput",
 ]  # fmt: skip
@@ -130,8 +131,8 @@ INVARIANTS = {
                 or q.content_hash is null
                 or q.due_at > now() + s.waiting_recheck)
     """,
-    "jobs in work and refusals of the last hour are within the limit of their number": """
-        select s.source, r.refusals, w.jobs
+    "what is or may be refused within an hour is within the limit of its number": """
+        select s.source, r.refusals, u.requests, w.jobs
         from media_sources s
         cross join media_settings t
         cross join lateral (
@@ -141,8 +142,12 @@ INVARIANTS = {
         cross join lateral (
             select count(*) as jobs
             from media_processing_queue q
-            where q.source = s.source and q.status = 'processing') w
-        where r.refusals + w.jobs > t.refusals_per_hour
+            where q.source = s.source and q.status = 'processing' and not q.bytes_received) w
+        cross join lateral (
+            select count(*) as requests
+            from media_unheard_requests x
+            where x.source = s.source and x.ended_at > now() - interval '1 hour') u
+        where r.refusals + u.requests + w.jobs > t.refusals_per_hour
     """,
 }
 

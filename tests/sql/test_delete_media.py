@@ -143,7 +143,7 @@ async def test_a_poller_at_work_on_a_deleted_attachment_leaves_nothing_behind(db
     await delete(db, media)
 
     await db.execute(
-        "select discard_media_upload($1, $2)", begun["bucket_name"], begun["storage_path"]
+        "select discard_media_upload($1, $2, true)", begun["bucket_name"], begun["storage_path"]
     )
 
     rows = await db.fetch("select bucket_name, storage_path from media_deletion_queue")

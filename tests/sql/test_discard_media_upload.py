@@ -22,7 +22,7 @@ from tests.sql.deletions import HASH, claim_deletions, finish_deletions
 
 async def discard(db: Any, begun: Any) -> bool:
     return await db.fetchval(
-        "select discard_media_upload($1, $2)", begun["bucket_name"], begun["storage_path"]
+        "select discard_media_upload($1, $2, true)", begun["bucket_name"], begun["storage_path"]
     )
 
 

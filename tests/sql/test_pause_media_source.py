@@ -10,11 +10,17 @@ import pytest
 from tests.helpers import everything, refused
 
 
-@pytest.mark.parametrize("scope", ["", "whatsapp", "whatsapp:", "Storage", "everything", None])
+@pytest.mark.parametrize(
+    "scope",
+    [
+        "", "whatsapp", "whatsapp:", "Storage", "everything", None, "storage\n", "whatsapp:1 2",
+        "whatsapp:\x1b[31m1", "poller:a\nb", "whatsapp:" + "1" * 201,
+    ],
+)  # fmt: skip
 async def test_an_unknown_source_is_refused(db: Any, scope: str | None) -> None:
     before = await everything(db)
 
-    with refused("MD017", "null" if scope is None else f"'{scope}'"):
+    with refused("MD017", "null" if scope is None else f"'{scope[:100]}'"):
         await db.execute("select pause_media_source($1)", scope)
 
     assert await everything(db) == before

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import Any
-from uuid import UUID, uuid4
 
-import asyncpg
 import pytest
 
 from tests.conftest import Connect
 from tests.helpers import (
     add_message,
-    begin_upload,
     blocked,
     claim,
     describe,
@@ -23,7 +20,6 @@ from tests.helpers import (
     media_row,
     queue_media,
     queue_row,
-    refused,
     sha256,
     status,
     store,
@@ -175,72 +171,6 @@ async def test_a_repeat_after_a_rolled_back_first_call_queues(connect: Connect, 
     assert (await status(db, media))["status"] == "pending"
 
 
-BAD: list[tuple[dict[str, Any], str, str]] = [
-    ({"message_id": UUID(int=7)}, "MD010", str(UUID(int=7))),
-    ({"message_id": None}, "MD010", "null"),
-    ({"media_type": "hologram"}, "MD011", "'hologram'"),
-    ({"media_type": "Image"}, "MD011", "'Image'"),
-    ({"media_type": ""}, "MD011", "''"),
-    ({"priority": 0}, "MD012", "0"),
-    ({"priority": 11}, "MD012", "11"),
-    ({"priority": -1}, "MD012", "-1"),
-    ({"priority": 2**31 - 1}, "MD012", str(2**31 - 1)),
-    ({"priority": None}, "MD012", "null"),
-    ({"sha256": ""}, "MD013", "''"),
-    ({"sha256": HASH[:-1]}, "MD013", HASH[:-1]),
-    ({"sha256": HASH + "0"}, "MD013", HASH),
-    ({"sha256": HASH[:-1] + "g"}, "MD013", HASH[:-1] + "g"),
-    ({"sha256": HASH + "\n"}, "MD013", HASH),
-    ({"sha256": BASE64[:-1]}, "MD013", BASE64[:-1]),
-    ({"sha256": BASE64[:-2] + "B="}, "MD013", BASE64[:-2] + "B="),  # 258 bits
-    ({"sha256": "-" + BASE64[1:]}, "MD013", BASE64[1:]),
-    ({"sha256": "x" * 10_000}, "MD013", "x" * 100),
-    ({"whatsapp_media_id": ""}, "MD014", "''"),
-    ({"whatsapp_media_id": "   "}, "MD014", "'   '"),
-    ({"whatsapp_media_id": "\t\r\n"}, "MD014", "\t"),
-    ({"whatsapp_media_id": None}, "MD014", "null"),
-    ({"whatsapp_media_id": "9" * 501}, "MD014", "501"),
-    ({"file_size": -1}, "MD015", "-1"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "sqlstate", "value"), BAD)
-async def test_what_cannot_be_used_is_refused_by_name(
-    db: Any, arguments: dict[str, Any], sqlstate: str, value: str
-) -> None:
-    message = await add_message(db)
-    before = await everything(db)
-    named: dict[str, Any] = {"message_id": message, "whatsapp_media_id": "1", **arguments}
-    call = ", ".join(f"{name} => ${number}" for number, name in enumerate(named, 1))
-
-    with refused(sqlstate, value):
-        await db.fetchval(f"select queue_media_processing({call})", *named.values())
-
-    assert await everything(db) == before
-
-
-async def test_a_refusal_has_a_hint_and_stays_short(db: Any) -> None:
-    for arguments in ({"sha256": "x" * 10_000}, {"media_type": "y" * 10_000}):
-        with pytest.raises(asyncpg.PostgresError) as raised:
-            await queue_media(db, **arguments)
-        assert raised.value.hint
-        assert len(str(raised.value)) < 300
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"priority": 1},
-        {"priority": 10},
-        {"file_size": 0},
-        {"media_id": "9" * 500},
-        {"sha256": None},
-    ],
-)
-async def test_the_edges_are_allowed(db: Any, arguments: dict[str, Any]) -> None:
-    assert await queue_media(db, **arguments)
-
-
 async def test_it_commits_with_the_message_or_not_at_all(db: Any) -> None:
     before = await everything(db)
     transaction = db.transaction()
@@ -249,79 +179,6 @@ async def test_it_commits_with_the_message_or_not_at_all(db: Any) -> None:
     await transaction.rollback()
 
     assert await everything(db) == before
-
-
-async def test_stored_content_is_linked_at_once(db: Any) -> None:
-    first = await store(db, HASH)
-
-    media = await queue_media(db, sha256=BASE64)
-
-    linked, original = await media_row(db, media), await media_row(db, first)
-    names = ("object_id", "content_hash", "bucket_name", "storage_path", "mime_type", "file_size")
-    assert [linked[name] for name in names] == [original[name] for name in names]
-    assert linked["processed"]
-    assert await queue_row(db, media) is None
-    assert await events(db, media) == ["queued", "deduplicated"]
-    assert await claim(db) == {}
-
-
-@pytest.mark.parametrize(("stored_as", "sent_as"), [("image", "document"), ("document", "image")])
-async def test_content_is_not_shared_across_visibilities(
-    db: Any, stored_as: str, sent_as: str
-) -> None:
-    await store(db, HASH, media_type=stored_as)
-
-    media = await queue_media(db, media_type=sent_as, sha256=HASH)
-
-    assert (await status(db, media))["status"] == "pending"
-    token = (await claim(db))[media]
-    described = await describe(db, media, token, sha256=HASH)
-    assert described["verdict"] == "download"
-    begun = await begin_upload(db, media, token, content_hash=HASH)
-    assert begun["verdict"] == "upload"
-    assert begun["bucket_name"] == {"image": "images", "document": "documents"}[sent_as]
-
-
-@pytest.mark.parametrize(("leads_as", "sent_as"), [("image", "document"), ("document", "image")])
-async def test_content_in_flight_is_not_joined_across_visibilities(
-    db: Any, leads_as: str, sent_as: str
-) -> None:
-    await queue_media(db, media_type=leads_as, sha256=HASH)
-
-    media = await queue_media(db, media_type=sent_as, sha256=HASH)
-
-    assert (await status(db, media))["status"] == "pending"
-
-
-async def test_stored_content_is_not_linked_where_its_format_may_not_arrive(db: Any) -> None:
-    await store(db, HASH, media_type="document")  # a photo, sent as a document: private
-
-    media = await queue_media(db, media_type="audio", sha256=HASH)  # private as well
-
-    assert (await status(db, media))["status"] == "pending"
-
-
-@pytest.mark.parametrize("claimed", [False, True])
-async def test_content_in_flight_is_joined(db: Any, claimed: bool) -> None:
-    leader = await queue_media(db, sha256=HASH)
-    if claimed:
-        await claim(db)
-
-    media = await queue_media(db, sha256=HASH)
-
-    row = await queue_row(db, media)
-    assert (row["status"], row["waiting_for"], row["content_hash"]) == ("waiting", leader, HASH)
-    assert await events(db, media) == ["queued", "joined"]
-    assert media not in await claim(db)
-
-
-async def test_a_dead_letter_is_not_joined(db: Any) -> None:
-    dead = await queue_media(db, sha256=HASH)
-    await describe(db, dead, (await claim(db))[dead], mime_type="text/html")
-
-    media = await queue_media(db, sha256=HASH)
-
-    assert (await status(db, media))["status"] == "pending"
 
 
 async def test_claims_follow_the_priority_and_then_the_order_of_arrival(db: Any) -> None:
@@ -369,32 +226,6 @@ async def test_while_one_transaction_will_notify_the_others_do_not(
     await eventually(lambda: db.get_server_pid() in heard)
 
     assert heard == [one.get_server_pid(), db.get_server_pid()]
-
-
-async def test_what_waits_for_another_wakes_nobody(connect: Connect, db: Any) -> None:
-    leader = await queue_media(db, sha256=HASH)
-    listener = await connect()
-    heard: list[int] = []
-
-    def on_event(_connection: Any, pid: int, _channel: str, _payload: Any) -> None:
-        heard.append(pid)
-
-    await listener.add_listener("pgmedia_wake", on_event)
-    other = await connect()
-    media = await queue_media(other, sha256=HASH)
-    await db.execute("notify pgmedia_wake")
-    await eventually(lambda: heard)
-
-    assert heard == [db.get_server_pid()]
-    assert (await queue_row(db, media))["waiting_for"] == leader
-
-
-async def test_the_media_id_is_never_read_as_sql(db: Any) -> None:
-    evil = f"1'); drop table media; -- {uuid4()}"
-
-    media = await queue_media(db, evil, caption=evil, file_name=evil)
-
-    assert (await media_row(db, media))["whatsapp_media_id"] == evil
 
 
 async def test_a_row_the_bot_made_itself_is_queued(db: Any) -> None:

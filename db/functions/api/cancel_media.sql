@@ -9,11 +9,15 @@ security definer -- operators have no rights on the tables
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+    v_job public.media_processing_queue;
 begin
     perform
     from public.media m
     where m.id = cancel_media.id
     for key share; -- before the queue row, as a deletion does, which so waits instead of deadlocking
+    select q.* into v_job from public.media_processing_queue q where q.id = cancel_media.id for update;
+    perform public.record_unheard_request(v_job);
     update public.media_processing_queue q
     set
         status = 'cancelled',

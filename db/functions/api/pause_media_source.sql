@@ -17,9 +17,9 @@ declare
     v_until timestamptz;
 begin
     if pause_media_source.scope is null
-        or not (pause_media_source.scope = 'storage' or pause_media_source.scope ~ '^(whatsapp|poller):.+')
+        or pause_media_source.scope !~ '^(storage|whatsapp:[^[:cntrl:][:space:]]{1,200}|poller:[^[:cntrl:]]{1,200})$'
     then
-        raise exception 'unknown source %', coalesce(quote_literal(pause_media_source.scope), 'null')
+        raise exception 'unknown source %', coalesce(quote_literal(left(pause_media_source.scope, 100)), 'null')
             using errcode = 'MD017', hint = 'Use storage, whatsapp:<phone number id> or poller:<name>.';
     end if;
     if pause_media_source.pause_for is null or pause_media_source.pause_for <= interval '0 seconds' then

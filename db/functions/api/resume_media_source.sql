@@ -14,8 +14,8 @@ declare
 begin
     select p.* into v_earlier from public.media_pauses p where p.scope = resume_media_source.scope for update;
     update public.media_pauses p
-    set until = now()
-    where p.scope = resume_media_source.scope and p.until > now();
+    set until = least(p.until, now())
+    where p.scope = resume_media_source.scope;
     v_found := found;
     if v_found then
         perform public.log_operator_action('00000000-0000-0000-0000-000000000000', 'source resumed', jsonb_build_object(
@@ -28,11 +28,12 @@ begin
         and resume_media_source.scope in ('storage', q.source)
         and q.last_error_code in (select r.failure_code from public.media_failure_rules r where r.action = 'pause');
     update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
+    delete from public.media_unheard_requests u where u.source = resume_media_source.scope;
     perform public.wake_media_pollers();
     return v_found;
 end;
 $$;
 
 comment on function public.resume_media_source is
-    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused requests. Returns false when it was not paused.';
+    'Lift the pause of a source (storage, whatsapp:<phone number id> or poller:<name>) at once and forget its refused and unheard requests. Returns false when it was neither paused nor still to be proven by a probe.';
 grant execute on function public.resume_media_source to media_admin;

@@ -9,6 +9,7 @@ set search_path = ''
 as $$
 declare
     v_pending bigint;
+    v_waiting uuid[];
 begin
     with led as (
         select n.*, case when n.content_hash is not null and n.media_type is not null then
@@ -41,9 +42,13 @@ begin
         from queued q
         where q.waiting_for is not null
     )
-    select count(*) into v_pending
-    from queued q
-    where q.waiting_for is null;
+    select count(*) filter (where q.waiting_for is null), array_agg(q.id) filter (where q.waiting_for is not null)
+    into v_pending, v_waiting
+    from queued q;
+    perform public.raise_media_priority(q.waiting_for, min(q.priority))
+    from public.media_processing_queue q
+    where q.id = any (v_waiting)
+    group by q.waiting_for;
     if v_pending > 0 then
         perform public.wake_media_pollers();
     end if;

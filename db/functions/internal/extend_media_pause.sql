@@ -1,7 +1,8 @@
 -- Pause a source for the whole fleet.
 --
 -- A pause that is running is only ever made longer by what the provider asks for: its other jobs
--- fail with it and prove nothing new. One that had ended is confirmed by its probe, and doubles.
+-- fail with it and prove nothing new. One that had ended is confirmed by its probe, and doubles. The
+-- reason is that of whoever set the end.
 
 create or replace function public.extend_media_pause(
     p_scope text,
@@ -19,8 +20,10 @@ as $$
     values (p_scope, p_reason, p_detail, now() + greatest(p_for, p_retry_after))
     on conflict (scope) do update
     set
-        reason = excluded.reason,
-        detail = excluded.detail,
+        reason = case when p.until > now() and p.until >= now() + coalesce(p_retry_after, '0 seconds')
+            then p.reason else excluded.reason end,
+        detail = case when p.until > now() and p.until >= now() + coalesce(p_retry_after, '0 seconds')
+            then p.detail else excluded.detail end,
         strikes = case when p.until > now() then p.strikes else least(p.strikes + 1, 1000) end,
         paused_at = case when p.until > now() then p.paused_at else now() end,
         until = greatest(p.until, now() + p_retry_after, case when p.until <= now() then now() + greatest(

@@ -1,4 +1,5 @@
--- The leader is gone: one of those who waited becomes pending, and the others wait for that one.
+-- The leader is gone, or its number is left alone: one of those who waited becomes pending, as urgent
+-- as the most urgent, and the others wait for that one. One whose own number is paused comes last.
 --
 -- Rows another transaction works on are skipped: two that free the same rows would wait for each
 -- other. Who is skipped finds out at its next recheck.
@@ -13,12 +14,19 @@ declare
     v_next uuid;
 begin
     update public.media_processing_queue q
-    set status = 'pending', waiting_for = null, due_at = now()
+    set
+        status = 'pending', waiting_for = null, due_at = now(),
+        priority = least(q.priority, (
+            select min(w.priority)
+            from public.media_processing_queue w
+            where w.waiting_for = p_leader_id and w.status = 'waiting'))
     where q.id = (
         select w.id
         from public.media_processing_queue w
         where w.waiting_for = p_leader_id and w.status = 'waiting'
-        order by w.priority, w.queued_at, w.id
+        order by
+            exists (select from public.media_pauses p where p.scope = w.source and p.until > now()),
+            w.priority, w.queued_at, w.id
         limit 1
         for update skip locked
     )
@@ -39,4 +47,4 @@ end;
 $$;
 
 comment on function public.free_waiting_media is
-    'After the end of a leader without a stored file: the next in line leads, the others wait for it.';
+    'After the end of a leader without a stored file, or while its number is paused: the next in line leads, the others wait for it.';

@@ -1,4 +1,4 @@
--- Make claimed jobs pending again, due at once, as if they had not been claimed.
+-- Make claimed jobs pending again, in their old place in the line, as if they had not been claimed.
 
 create or replace function public.give_back_media_jobs(p_poller text, p_ids uuid[], p_tokens integer[])
 returns table (id uuid, source text)
@@ -8,7 +8,7 @@ set search_path = ''
 as $$
     with released as (
         update public.media_processing_queue q
-        set status = 'pending', attempts = q.attempts - 1, due_at = now(), claimed_by = null, lease_until = null
+        set status = 'pending', attempts = q.attempts - 1, claimed_by = null, lease_until = null
         from unnest(p_ids, p_tokens) h (id, token)
         where q.id = h.id
             and q.fencing_token = h.token

@@ -21,7 +21,11 @@ begin
             return 0;
         elsif v_pause.scope <> 'storage' then
             delete from public.media_pauses p where p.scope = v_pause.scope;
-        elsif exists (select from public.media_processing_queue q where q.status = 'processing') then
+        elsif exists (
+            select
+            from public.media_processing_queue q
+            where q.status = 'processing' and q.claimed_at >= v_pause.until -- older work is no probe
+        ) then
             return 0;
         else
             return least(p_limit, 1);

@@ -1,7 +1,8 @@
 -- The object of a content, locked: the one that exists, or a new reservation led by p_media_id.
 --
 -- A content whose deletion has not begun is rescued; one whose file is being removed right now is
--- stored anew under another path. A reservation whose leader is no longer at work is taken over.
+-- stored anew under another path. A reservation whose leader is no longer at work, or cannot be because
+-- its number is paused, is taken over.
 
 create or replace function public.reserve_media_object(
     p_media_id uuid,
@@ -41,7 +42,9 @@ begin
         and not exists (
             select
             from public.media_processing_queue q
-            where q.id = v_object.leader_id and q.status in ('pending', 'processing')
+            where q.id = v_object.leader_id
+                and (q.status = 'processing'
+                    or q.status = 'pending' and not public.is_source_paused(q.source))
         )
     then
         update public.media_objects o

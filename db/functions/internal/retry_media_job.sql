@@ -1,4 +1,5 @@
--- Try again later, or not at all when the attempts are spent. Doubling, capped, jittered by half.
+-- Try again later, or not at all when the attempts are spent: all of them, or those that this failure
+-- has ended since the attachment was queued or retried. Doubling, capped, jittered by half.
 
 create or replace function public.retry_media_job(
     p_job public.media_processing_queue,
@@ -11,10 +12,21 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+    v_most smallint := (select min(r.attempts_most) from public.media_failure_rules r where r.failure_code = p_code);
+    v_ended bigint := 1;
 begin
-    if p_job.attempts >= least(p_job.max_attempts, (
-        select min(r.attempts_most) from public.media_failure_rules r where r.failure_code = p_code))
-    then
+    if v_most > 1 then
+        v_ended := 1 + (
+            select count(*)
+            from public.media_audit_log a
+            where a.media_id = p_job.id and a.event = 'attempt failed' and a.detail ->> 'code' = p_code
+                and not exists (
+                    select
+                    from public.media_audit_log l
+                    where l.media_id = p_job.id and l.event = 'retried' and l.id > a.id));
+    end if;
+    if p_job.attempts >= p_job.max_attempts or v_ended >= v_most then
         perform public.bury_media_job(p_job.id, p_code, p_text);
         return 'failed';
     end if;
@@ -36,4 +48,4 @@ end;
 $$;
 
 comment on function public.retry_media_job is
-    'Put a job back with backoff (retry), or bury it when its attempts are spent, or as many as media_failure_rules.attempts_most allows for this failure (failed).';
+    'Put a job back with backoff (retry), or bury it when its attempts are spent, or this failure has ended as many as media_failure_rules.attempts_most (failed).';

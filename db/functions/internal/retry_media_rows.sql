@@ -1,4 +1,4 @@
--- Make failed and cancelled rows pending, with all their attempts.
+-- Make failed and cancelled rows pending, with as many attempts as the settings allow now.
 
 create or replace function public.retry_media_rows(p_ids uuid[])
 returns integer
@@ -16,7 +16,10 @@ begin
     for key share; -- before the queue rows, as a deletion does, which so waits instead of deadlocking
     with retried as (
         update public.media_processing_queue q
-        set status = 'pending', attempts = 0, pauses = 0, due_at = now(), last_error_code = null, last_error_text = null
+        set
+            status = 'pending', attempts = 0, max_attempts = s.max_attempts, pauses = 0, due_at = now(),
+            last_error_code = null, last_error_text = null
+        from public.media_settings s
         where q.id = any (p_ids) and q.status in ('failed', 'cancelled')
         returning q.id
     ),

@@ -33,6 +33,7 @@ begin
     update public.media_processing_queue q
     set waiting_for = p_object.leader_id
     where q.waiting_for = p_job.id and q.status = 'waiting';
+    perform public.raise_media_priority(p_object.leader_id, p_job.priority);
     perform public.drop_media_reservations(p_job.id);
     perform public.log_media_event(p_job.id, 'joined',
         jsonb_build_object('waiting_for', p_object.leader_id), p_job.claimed_by, p_job.attempts);

@@ -35,6 +35,7 @@ declare
     v_object public.media_objects;
 begin
     perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
+    perform public.note_media_received(p_id);
     select m.* into v_media from public.media m where m.id = p_id;
     select f.* into v_format from public.find_media_format(p_mime_type) f;
     v_media.media_type := coalesce(v_media.media_type, v_format.media_type);

@@ -30,6 +30,7 @@ begin
         return;
     end if;
     v_sources := public.lock_media_sources();
+    perform public.pause_spent_sources(v_sources);
 
     return query
     with picked as materialized (
@@ -55,6 +56,8 @@ begin
             attempts = least(q.attempts + 1, q.max_attempts),
             fencing_token = q.fencing_token + 1,
             claimed_by = p_poller,
+            claimed_at = clock_timestamp(),
+            bytes_received = false,
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s
         where q.id = any (array(select k.id from picked k))

@@ -63,6 +63,8 @@ begin
     end case;
     if public.is_media_refusal(p_source, p_http_status) then
         perform public.count_media_refusal(v_job.source);
+    elsif p_source = 'poller' and p_provider_code is null then -- it does not know what happened
+        perform public.record_unheard_request(v_job);
     end if;
     return next;
 end;

@@ -1,4 +1,4 @@
--- The file is in storage: record it for this attachment and for everyone who waited for it.
+-- The file is in storage: record it for this attachment and for everyone who waited for its content.
 
 create or replace function public.finish_media_upload(
     p_id uuid,
@@ -36,13 +36,15 @@ begin
         select q.id
         from public.media_processing_queue q
         join public.media m on m.id = q.id
-        where q.waiting_for = p_id
+        where q.content_hash = v_object.content_hash -- whomever it waits for
             and q.status = 'waiting'
-            and q.content_hash = v_object.content_hash
-            and (m.media_type is null or exists ( -- any other is freed below, and judged for itself
+            and exists ( -- any other is freed below or at its recheck, and judged for itself
                 select
                 from public.media_formats f
-                where f.mime_type = v_object.mime_type and m.media_type = any (f.arrives_as)))
+                join public.media_buckets b on coalesce(m.media_type, f.media_type) = any (b.media_types)
+                where f.mime_type = v_object.mime_type
+                    and coalesce(m.media_type, f.media_type) = any (f.arrives_as)
+                    and b.is_public = v_object.is_public)
         order by q.id
         for key share of m
         for update of q
@@ -58,5 +60,5 @@ end;
 $$;
 
 comment on function public.finish_media_upload is
-    'Record an upload: the object is stored, this attachment and those that waited for it are processed, in one transaction. p_timings: milliseconds by step, kept in the audit trail. Returns how many waited. Errors: MD001 lease lost, MD002 object not reserved for this attachment.';
+    'Record an upload: the object is stored, this attachment and those that waited for its content are processed, in one transaction. p_timings: milliseconds by step, kept in the audit trail. Returns how many waited. Errors: MD001 lease lost, MD002 object not reserved for this attachment.';
 grant execute on function public.finish_media_upload to media_poller;

@@ -1,4 +1,4 @@
--- Give jobs back unfinished: they are due at once and have spent no attempt.
+-- Give jobs back unfinished: they are as due as they were, and have spent no attempt.
 
 create or replace function public.release_media_jobs(p_poller text, p_ids uuid[], p_tokens integer[])
 returns setof uuid
@@ -8,19 +8,22 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 as $$
 declare
-    v_job record;
+    v_job public.media_processing_queue;
 begin
     for v_job in
-        select j.id, j.source
-        from public.give_back_media_jobs(p_poller, p_ids, p_tokens) j
-        order by j.source -- as everybody who locks several of them
+        select q.*
+        from public.media_processing_queue q
+        join unnest(p_ids, p_tokens) h (id, token) on h.id = q.id and h.token = q.fencing_token
+        where q.claimed_by = p_poller and q.status = 'processing'
+        order by q.id
+        for update of q
     loop
-        perform public.count_unheard_request(v_job.source);
-        return next v_job.id;
+        perform public.record_unheard_request(v_job);
     end loop;
+    return query select j.id from public.give_back_media_jobs(p_poller, p_ids, p_tokens) j;
 end;
 $$;
 
 comment on function public.release_media_jobs is
-    'Give claimed jobs back, due at once, no attempt spent. Returns those the poller still held.';
+    'Give claimed jobs back, as due as they were, no attempt spent. Returns those the poller still held.';
 grant execute on function public.release_media_jobs to media_poller;

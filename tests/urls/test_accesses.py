@@ -7,9 +7,7 @@ from typing import Any
 from poller.config import Settings
 from poller.db import Database
 from poller.urls import get_media_url
-from tests.test_urls import PDF, PHOTO, Run, StoreFile, run, store_file
-
-__all__ = ["run", "store_file"]
+from tests.urls.conftest import PDF, PHOTO, Run, StoreFile
 
 
 async def test_whoever_asks_for_a_url_is_about_to_look(

@@ -1,0 +1,273 @@
+"""How many requests WhatsApp may refuse to a number in an hour, whoever hears of them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.helpers import (
+    POLLER,
+    begin_upload,
+    claim,
+    describe,
+    expire_lease,
+    fail,
+    finish_upload,
+    make_due,
+    pause_row,
+    queue_many,
+    refuse_one,
+    refused,
+    sha256,
+)
+
+SOURCE = "whatsapp:1"
+
+
+async def test_one_job_less_is_in_work_than_requests_may_be_refused(db: Any) -> None:
+    await queue_many(db, 30)
+    await queue_many(db, 3, "2")
+
+    held = await claim(db)
+
+    assert len(held) == 22
+    assert await claim(db) == {}
+
+
+async def test_what_is_handed_out_cannot_be_refused_and_makes_room(db: Any) -> None:
+    await queue_many(db, 30)
+    held = await claim(db)
+
+    for number, (media, token) in enumerate(list(held.items())[:5]):
+        await begin_upload(db, media, token, content_hash=sha256(b"%d" % number))
+
+    assert len(await claim(db)) == 5
+
+
+async def test_every_refusal_of_the_last_hour_counts(db: Any) -> None:
+    await queue_many(db, 60)
+    for media, token in list((await claim(db)).items())[:12]:
+        await fail(db, media, token, code="100", http_status=400)
+
+    assert await claim(db) == {}  # 12 refused, 7 in work
+    await db.execute(
+        "update media_sources set refused_at ="
+        " array(select t - interval '61 minutes' from unnest(refused_at) t)"
+    )
+    assert len(await claim(db)) == 12
+
+
+async def test_spent_refusals_pause_the_number_until_the_oldest_is_an_hour_old(db: Any) -> None:
+    await queue_many(db, 25)
+    for _ in range(2):
+        for media, token in (await claim(db)).items():
+            await fail(db, media, token, code="100", http_status=400)
+
+    pause = await pause_row(db)
+
+    assert (pause["scope"], pause["reason"]) == (SOURCE, "whatsapp_refusals_spent")
+    assert timedelta(minutes=59) < pause["remaining"] <= timedelta(hours=1)
+    assert await claim(db) == {}
+
+
+async def test_failures_that_are_no_refusals_do_not_count(db: Any) -> None:
+    await queue_many(db, 3)
+    for media, token in (await claim(db)).items():
+        await fail(db, media, token, http_status=500)
+
+    assert await db.fetchval("select refused_at from media_sources") == []
+
+
+async def refused_at(db: Any) -> list[Any]:
+    return await db.fetchval("select refused_at from media_sources where source = $1", SOURCE)
+
+
+@pytest.mark.parametrize(("http_status", "counted"), [(401, 1), (400, 1), (500, 0), (None, 0)])
+async def test_a_refusal_that_is_heard_of_after_the_lease_counts(
+    db: Any, http_status: int | None, counted: int
+) -> None:
+    (media,) = await queue_many(db, 1)
+    token = (await claim(db))[media]
+    await expire_lease(db, media)
+    await claim(db, poller="two")
+    with refused("MD001"):
+        await fail(db, media, token, code="190", http_status=http_status)
+
+    await db.execute("select note_late_failure('whatsapp', '1', $1)", http_status)
+    await db.execute("select note_late_failure('storage', '1', 400)")
+
+    assert len(await refused_at(db)) == counted
+
+
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_pollers_that_die_while_they_probe_spend_the_refusals(db: Any, how: str) -> None:
+    await queue_many(db, 30)
+    await refuse_one(db)
+    probes = 0
+    for _ in range(30):
+        await db.execute(
+            "update media_pauses set until = now() - interval '1 s'"
+            " where reason <> 'whatsapp_refusals_spent'"
+        )
+        await make_due(db)
+        for media, token in (await claim(db)).items():
+            probes += 1
+            if how == "killed":
+                await expire_lease(db, media)
+            else:
+                await db.execute(
+                    "select release_media_jobs('poller-1', array[$1::uuid], array[$2::integer])",
+                    media, token,
+                )  # fmt: skip
+
+    assert probes == 19
+    assert (await pause_row(db))["reason"] == "whatsapp_refusals_spent"
+
+
+async def die_killed(db: Any, media: UUID, _: int) -> None:
+    await expire_lease(db, media)
+    await db.execute("select rescue_media_jobs()")
+
+
+async def die_stopped(db: Any, media: UUID, token: int) -> None:
+    await db.execute(
+        "select release_media_jobs($1, array[$2::uuid], array[$3::integer])", POLLER, media, token
+    )
+
+
+async def die_cancelled(db: Any, media: UUID, _: int) -> None:
+    await db.execute("select cancel_media($1)", media)
+
+
+async def die_deleted(db: Any, media: UUID, _: int) -> None:
+    await db.execute(
+        "delete from messages where id = (select message_id from media where id = $1)", media
+    )
+
+
+async def die_puzzled(db: Any, media: UUID, token: int) -> None:
+    await fail(db, media, token, source="poller", text="unexpected KeyError")
+
+
+DEATHS = [die_killed, die_stopped, die_cancelled, die_deleted, die_puzzled]
+
+
+async def unheard(db: Any) -> int:
+    return await db.fetchval("select count(*) from media_unheard_requests")
+
+
+@pytest.mark.parametrize("die", DEATHS)
+async def test_what_ends_unheard_may_have_been_refused(db: Any, die: Any) -> None:
+    """No answer is ever heard, from the first request on: after twenty nobody asks any more."""
+    await queue_many(db, 60)
+    asked = 0
+    for _ in range(40):
+        await make_due(db)
+        await db.execute("update media_processing_queue set attempts = 0")
+        for media, token in (await claim(db, 3)).items():
+            asked += 1
+            await die(db, media, token)
+
+    assert asked == 20
+    pause = await pause_row(db)
+    assert (pause["scope"], pause["reason"]) == (SOURCE, "whatsapp_refusals_spent")
+    assert "refused 0 requests, and 20 more ended without an answer" in pause["detail"]
+    assert timedelta(minutes=59) < pause["remaining"] <= timedelta(hours=1)
+
+
+@pytest.mark.parametrize("die", DEATHS)
+async def test_what_was_handed_out_was_not_refused(db: Any, die: Any) -> None:
+    (media,) = await queue_many(db, 1)
+    token = (await claim(db))[media]
+    await begin_upload(db, media, token, content_hash=sha256(b"x"))
+
+    await die(db, media, token)
+
+    assert await unheard(db) == 0
+
+
+@pytest.mark.parametrize("end", ["failed", "joined", "deduplicated", "rejected"])
+async def test_a_verdict_is_no_silence(db: Any, end: str) -> None:
+    media, other = await queue_many(db, 2)
+    held = await claim(db)
+    begun = await begin_upload(db, other, held[other], content_hash=sha256(b"x"))
+    if end == "deduplicated":
+        await finish_upload(db, other, held[other], begun["object_id"])
+    if end == "failed":
+        await fail(db, media, held[media], http_status=500)
+    else:
+        mime_type = "text/html" if end == "rejected" else "image/jpeg"
+        described = await describe(db, media, held[media], sha256=sha256(b"x"), mime_type=mime_type)
+        assert described["verdict"] == end
+
+    assert await unheard(db) == 0
+
+
+async def test_a_number_that_is_well_recovers_from_a_crash_of_everything(db: Any) -> None:
+    """What was in work is first in line again, and each file handed out makes room for one more."""
+    await queue_many(db, 60)
+    held = await claim(db)
+    assert len(held) == 19
+    for media in held:
+        await expire_lease(db, media)
+    at_once: list[int] = []
+    for _ in range(7):
+        claimed = await claim(db)
+        at_once.append(len(claimed))
+        for media, token in claimed.items():
+            begun = await begin_upload(db, media, token, content_hash=sha256(media.bytes))
+            await finish_upload(db, media, token, begun["object_id"])
+
+    assert at_once == [1, 1, 2, 4, 8, 16, 19]
+    assert await unheard(db) == 0
+    assert await pause_row(db) is None
+
+
+async def test_a_number_that_refuses_others_proves_nothing_by_one_file(db: Any) -> None:
+    first, second = await queue_many(db, 2)
+    token = (await claim(db, 1))[first]
+    await die_stopped(db, first, token)
+    held = await claim(db)
+    await fail(db, second, held[second], code="100", http_status=400)
+
+    await begin_upload(db, first, held[first], content_hash=sha256(b"x"))
+
+    assert await unheard(db) == 1
+
+
+async def test_after_an_hour_nothing_counts(db: Any) -> None:
+    await queue_many(db, 30)
+    for media, token in (await claim(db)).items():
+        await die_stopped(db, media, token)
+    await db.execute(
+        "update media_unheard_requests set ended_at = ended_at - interval '61 minutes'"
+    )
+
+    assert len(await claim(db)) == 19
+
+    await db.execute("select run_media_maintenance()")
+    assert await unheard(db) == 0
+
+
+async def test_an_operator_who_resumes_a_number_forgets_what_it_was_refused(db: Any) -> None:
+    await queue_many(db, 30)
+    for _ in range(2):
+        for media, token in (await claim(db)).items():
+            await die_stopped(db, media, token)
+    assert await claim(db) == {}
+
+    await db.execute("select resume_media_source($1)", SOURCE)
+
+    assert len(await claim(db)) == 1  # the probe
+    assert await unheard(db) == 0
+
+
+async def test_a_refusal_counts_once(db: Any) -> None:
+    await queue_many(db, 3)
+    for media, token in (await claim(db)).items():
+        await fail(db, media, token, code="190", http_status=401)
+
+    assert len(await refused_at(db)) == 3
