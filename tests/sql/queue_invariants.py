@@ -11,7 +11,7 @@ TABLES = [
     "messages", "media", "media_processing_queue", "media_objects", "media_deletion_queue",
     "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
     "media_holds", "media_accesses", "media_bucket_totals", "media_bucket_deltas",
-    "media_processing_times", "media_throughput",
+    "media_processing_times", "media_throughput", "media_tombstones",
 ]  # fmt: skip
 """What the queue writes to."""
 

@@ -63,7 +63,8 @@ async def test_a_message_is_stored_and_its_media_queued(db: Any) -> None:
 
     assert summary | {"event_id": 0} == {
         "event_id": 0, "messages": 1, "new": 1, "duplicates": 0,
-        "media_queued": 1, "media_failed": 0, "ignored": {}, "errors": {},
+        "media_queued": 1, "media_failed": 0, "media_deleted": 0,
+        "ignored": {}, "errors": {},
     }  # fmt: skip
     stored = await db.fetchrow("select * from messages")
     assert stored["whatsapp_message_id"] == one["id"]

@@ -63,7 +63,7 @@ async def test_a_url_lives_five_minutes(db: Any) -> None:
 
 async def test_a_replay_does_not_revive_the_url(db: Any) -> None:
     summary = await receive(db, announced(URL))
-    await db.execute("delete from media")
+    await db.execute("delete from messages")
     await db.execute("update whatsapp_webhook_events set received_at = now() - interval '1 day'")
 
     await db.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])

@@ -5,13 +5,13 @@
 -- order of their ids, so that two calls with the same messages wait for each other and never deadlock.
 
 create or replace function public.insert_webhook_messages(p_messages jsonb)
-returns integer
+returns jsonb
 language plpgsql
 volatile
 set search_path = ''
 as $$
 declare
-    v_added integer;
+    v_added jsonb;
     v_wanted jsonb;
 begin
     select jsonb_agg(to_jsonb(w) order by w.id) into v_wanted
@@ -24,16 +24,20 @@ begin
         order by m.id, (m.message_type is not distinct from 'media_placeholder'), m.place
     ) w;
 
-    insert into public.messages (
-        id, whatsapp_message_id, phone_number_id, sender, message_type, text_body, raw_payload, sent_at, created_at
+    with added as (
+        insert into public.messages (
+            id, whatsapp_message_id, phone_number_id, sender, message_type, text_body, raw_payload, sent_at, created_at
+        )
+        select gen_random_uuid(), w.id, w.phone_number_id, w.sender, w.message_type, w.text_body, w.raw, w.sent_at, now()
+        from jsonb_to_recordset(v_wanted) w (
+            id text, phone_number_id text, sender text, message_type text, text_body text, sent_at timestamptz, raw jsonb
+        )
+        order by w.id
+        on conflict (whatsapp_message_id) do nothing
+        returning whatsapp_message_id
     )
-    select gen_random_uuid(), w.id, w.phone_number_id, w.sender, w.message_type, w.text_body, w.raw, w.sent_at, now()
-    from jsonb_to_recordset(v_wanted) w (
-        id text, phone_number_id text, sender text, message_type text, text_body text, sent_at timestamptz, raw jsonb
-    )
-    order by w.id
-    on conflict (whatsapp_message_id) do nothing;
-    get diagnostics v_added = row_count;
+    select coalesce(jsonb_agg(a.whatsapp_message_id), '[]') into v_added
+    from added a;
 
     with announced as materialized (
         select m.id, w.message_type, w.text_body, w.raw
@@ -53,4 +57,4 @@ end;
 $$;
 
 comment on function public.insert_webhook_messages is
-    'Insert messages (as list_webhook_messages gives them, an array) that are not in the table yet; returns how many.';
+    'Insert messages (as list_webhook_messages gives them, an array) that are not in the table yet; returns the ids of those added, as an array.';

@@ -29,8 +29,8 @@ begin
         values ('voice', 'audio')
     ),
     carriers as (
-        select m.place, s.id, 'whatsapp:' || coalesce(s.phone_number_id, 'default') as source, c.carrier, c.depth
-        from jsonb_to_recordset(p_messages) m (place bigint, id text, raw jsonb)
+        select m.place, s.id, 'whatsapp:' || coalesce(s.phone_number_id, m.phone_number_id, 'default') as source, c.carrier, c.depth
+        from jsonb_to_recordset(p_messages) m (place bigint, id text, phone_number_id text, raw jsonb)
         join public.messages s on s.whatsapp_message_id = m.id
         cross join lateral unnest(array[m.raw, m.raw -> 'edit', m.raw #> '{edit,message}'])
             with ordinality c (carrier, depth)
