@@ -199,7 +199,7 @@ NOBODY = {
     "whatsapp_webhook(text, text, text)",
     "write_webhook_rows",
 }
-"""Called by the others, or by triggers; whatsapp_webhook by anon, once an operator has opened them."""
+"""Called by the others, or by triggers; whatsapp_webhook by anon once an operator has opened it."""
 
 ROLES = {
     "media_client": CLIENT,

@@ -10,17 +10,18 @@ import pytest
 
 from tests.conftest import Connect
 from tests.helpers import blocked, queue_media
-from tests.webhook.payloads import Json, lost, media, message, received
-from tests.webhook.test_receive_whatsapp_webhook import media_of, receive
+from tests.webhook.calls import media_of, receive, replay
+from tests.webhook.payloads import (
+    lost,
+    media,
+    message,
+    received,
+)
 
 
 async def tombstones(db: Any) -> list[str]:
     rows = await db.fetch("select whatsapp_media_id from media_tombstones order by 1")
     return [row[0] for row in rows]
-
-
-async def replay(db: Any, event_id: int) -> Json:
-    return json.loads(await db.fetchval("select replay_whatsapp_webhook($1)", event_id))
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.helpers import events
+from tests.webhook.calls import media_of, receive
 from tests.webhook.payloads import Json, edit, lost, media, message, received
-from tests.webhook.test_receive_whatsapp_webhook import media_of, receive
 
 DOWNLOAD = lost()["errors"]
 UNKNOWN: Json = {"code": 131000, "title": "Something went wrong"}

@@ -11,8 +11,8 @@ from poller.sandbox.samples import SAMPLES
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
 from tests.helpers import begin_upload, claim, describe, events, eventually, fail, sha256
+from tests.webhook.calls import receive
 from tests.webhook.payloads import PHONE_NUMBER_ID, Json, hex_hash, media, message, received
-from tests.webhook.test_receive_whatsapp_webhook import receive
 
 URL = "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1&hash=2"
 CONTENT = SAMPLES[0].read()
