@@ -176,3 +176,11 @@ async def test_hashes(db: Any, given: object, kept: str | None, errors: Json) ->
 
     assert summary["errors"] == errors
     assert await db.fetchval("select whatsapp_sha256 from media") == kept
+
+
+async def test_an_endless_name_of_a_field_is_cut(db: Any) -> None:
+    fields = [{"field": "f" * 10_000 + end, "value": {}} for end in "ab"]
+
+    summary = await receive(db, call(*fields))
+
+    assert summary["ignored"] == {"f" * 100: 2}

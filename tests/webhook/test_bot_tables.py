@@ -129,3 +129,55 @@ async def test_what_triggers_drop_without_an_error_is_counted(db: Any) -> None:
         "message_not_stored": 2,
         "media_not_stored": 1,
     }
+
+
+REFUSE_CHANGES = """
+    create function refuse_change() returns trigger language plpgsql as $$
+    begin
+        raise exception 'messages stay as they are' using errcode = 'BOT05';
+    end $$;
+    create trigger refuse_change before update on messages
+        for each row execute function refuse_change();
+"""
+
+
+async def test_media_of_a_message_that_is_not_to_be_filled_in_are_fetched_by_their_number(
+    db: Any,
+) -> None:
+    """The message is there, so its file is not lost: asked for by the number of the call."""
+    await db.execute(REFUSE_CHANGES)
+    await db.execute("insert into messages (whatsapp_message_id) values ('wamid.1')")
+
+    summary = await receive(db, received(message(id="wamid.1"), message()))
+
+    assert (summary["new"], summary["duplicates"], summary["media_queued"]) == (1, 0, 2)
+    assert summary["errors"] == {"message_refused: messages stay as they are (BOT05)": 1}
+    sources = await db.fetch("select distinct source from media_processing_queue")
+    assert [row["source"] for row in sources] == [f"whatsapp:{PHONE_NUMBER_ID}"]
+
+
+async def test_what_is_refused_hides_nothing_of_what_is_dropped(db: Any) -> None:
+    """One message is there and refused, another is dropped: each is counted as what it is."""
+    await db.execute(REFUSE_CHANGES + DROP_SILENTLY)
+    await db.execute("insert into messages (whatsapp_message_id) values ('wamid.1')")
+    twice, dropped = message("text", id="wamid.2"), message(**{"from": "banned"})
+
+    summary = await receive(db, received(message("text", id="wamid.1"), dropped, twice, twice))
+
+    assert (summary["messages"], summary["new"], summary["duplicates"]) == (4, 1, 1)
+    assert summary["errors"] == {
+        "message_refused: messages stay as they are (BOT05)": 1,
+        "message_not_stored": 1,
+    }
+
+
+async def test_media_refused_beside_media_dropped(db: Any) -> None:
+    await db.execute(DROP_SILENTLY)
+    await db.execute("alter table media add constraint no_name check (file_name is null)")
+    rude = message(image=[media(caption="rude"), media(caption="rude"), media()])
+
+    summary = await receive(db, received(message("document"), rude))
+
+    assert summary["media_queued"] == 1
+    assert sorted(summary["errors"].values()) == [1, 2]
+    assert summary["errors"]["media_not_stored"] == 2
