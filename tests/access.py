@@ -131,6 +131,7 @@ NOBODY = {
     "get_processing_times",
     "get_source_allowance",
     "get_time_bucket",
+    "get_webhook_figures",
     "give_back_media_jobs",
     "hmac_sha256",
     "in_media_folder",

@@ -42,6 +42,7 @@ async def test_an_empty_store(db: Any) -> None:
     found = await stats(db)
 
     assert datetime.fromisoformat(found.pop("at")).tzinfo
+    assert datetime.fromisoformat(found["webhook"].pop("since")).tzinfo
     assert found == {
         "files": 0, "bytes": 0, "unique_files": 0, "deduplicated_files": 0, "saved_bytes": 0,
         "saved_share": 0, "failed_files": 0, "retried_files": 0, "deleted_files": 0,
@@ -51,6 +52,7 @@ async def test_an_empty_store(db: Any) -> None:
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},
         "queue": {}, "oldest_due_seconds": 0,
         "failures": {}, "last_failures": [], "deletions": 0, "deletions_overdue": 0,
+        "webhook": {"refusals": {}, "calls_with_errors": 0, "errors": {}},
         "pauses": [], "pollers": 0, "pollers_alive": [],
     }  # fmt: skip
 

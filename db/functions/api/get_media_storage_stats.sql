@@ -45,6 +45,7 @@ as $$
             from public.media_deletion_queue d
             cross join public.media_settings s
             where d.due_at < now() - s.lease),
+        'webhook', public.get_webhook_figures(),
         'pauses', public.list_media_pauses(),
         'pollers', json_array_length(public.list_live_pollers()),
         'pollers_alive', public.list_live_pollers(),
@@ -54,5 +55,5 @@ as $$
 $$;
 
 comment on function public.get_media_storage_stats is
-    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes (and saved_share, 0 to 1), failed_files, retried_files, deleted_files, lost_files (not found in storage, and fetched again). by_bucket: objects, bytes. throughput: files, bytes, failed_files of last_minute, last_hour, last_day. processing_ms: p50, p95, p99 from queued to processed over seven days, within 10 %. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
+    'Since the start, in all and by_type: files, bytes, unique_files, deduplicated_files, saved_bytes (and saved_share, 0 to 1), failed_files, retried_files, deleted_files, lost_files (not found in storage, and fetched again). by_bucket: objects, bytes. throughput: files, bytes, failed_files of last_minute, last_hour, last_day. processing_ms: p50, p95, p99 from queued to processed over seven days, within 10 %. queue: depth by status; oldest_due_seconds; failures: dead letters by code; last_failures: [{id, at, code, text}]. deletions: files to remove; deletions_overdue: those due for longer than a lease. webhook: since the beginning of yesterday (UTC), {since, refusals (calls by reason), calls_with_errors, errors (by kind, of the latest 1,000 such calls)}. pauses: [{scope, reason, detail, strikes, paused_at, until, state: paused or probing}]. pollers: how many are alive; pollers_alive: [{poller, version, mode, in_flight, started_at, seen_at}]. at: the time of all this.';
 grant execute on function public.get_media_storage_stats to media_client, media_poller, media_admin;
