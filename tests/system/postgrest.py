@@ -8,12 +8,32 @@ import os
 import subprocess
 from collections.abc import AsyncGenerator
 from pathlib import Path
+from typing import Any
 
 from poller.sandbox.postgres import free_port
 from tests.helpers import eventually
+from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN
 
 REPOSITORY = Path(__file__).parents[2]
 PROGRAM = REPOSITORY / ".cache" / "postgrest" / "postgrest"
+
+USER, PASSWORD = "pgmedia_test_authenticator", "pgmedia-test-password"
+
+CREATE_ROLES = f"""
+do $$
+begin
+    create role anon nologin;
+exception when duplicate_object or unique_violation then
+    null;
+end $$;
+do $$
+begin
+    create role {USER} login noinherit password '{PASSWORD}';
+exception when duplicate_object or unique_violation then
+    null;
+end $$;
+grant anon to {USER};
+"""
 
 
 def fetch() -> Path:
@@ -47,3 +67,13 @@ async def serving(dsn: str, log: Path, **settings: str) -> AsyncGenerator[str]:
     finally:
         process.kill()
         await process.wait()
+
+
+async def open_door(admin: Any) -> None:
+    await admin.execute("select set_whatsapp_secrets($1, $2)", APP_SECRET, VERIFY_TOKEN)
+    await admin.execute("select open_whatsapp_webhook()")
+
+
+async def refusals(db: Any) -> dict[str, int]:
+    rows = await db.fetch("select reason, refusals from whatsapp_webhook_refusals")
+    return {row["reason"]: row["refusals"] for row in rows}
