@@ -27,3 +27,7 @@ async def media_of(db: Any, one: Json) -> list[Any]:
         " where s.whatsapp_message_id = $1 order by m.whatsapp_media_id",
         one["id"],
     )
+
+
+async def count(db: Any, table: str) -> int:
+    return await db.fetchval(f"select count(*) from {table}")
