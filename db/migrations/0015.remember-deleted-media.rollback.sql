@@ -1,4 +1,4 @@
--- squawk-ignore-file ban-drop-table, require-concurrent-index-deletion
+-- squawk-ignore-file ban-drop-table, ban-drop-constraint, require-concurrent-index-deletion
 set local lock_timeout = '5s';
 set local statement_timeout = '10min';
 

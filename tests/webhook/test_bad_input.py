@@ -179,7 +179,7 @@ async def test_hashes(db: Any, given: object, kept: str | None, errors: Json) ->
 
 
 async def test_an_endless_name_of_a_field_is_cut(db: Any) -> None:
-    fields = [{"field": "f" * 10_000 + end, "value": {}} for end in "ab"]
+    fields: list[Json] = [{"field": "f" * 10_000 + end, "value": {}} for end in "ab"]
 
     summary = await receive(db, call(*fields))
 
