@@ -139,3 +139,11 @@ async def test_more_calls_than_may_wait_are_sent_away_at_once(
     assert (await meta.post(b"{}")).status_code == 200
     server.should_exit = True
     await serving
+
+
+async def test_no_answer_waits_for_an_acknowledgement() -> None:
+    (listening,) = listen("127.0.0.1", 0)
+    with listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = await asyncio.to_thread(listening.accept)
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
