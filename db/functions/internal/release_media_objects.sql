@@ -23,7 +23,7 @@ begin
     select g.message_id, g.whatsapp_media_id
     from gone g
     where g.whatsapp_media_id is not null
-        and exists (select from public.messages m where m.id = g.message_id) -- not gone with it
+        and (select m.id from public.messages m where m.id = g.message_id) is not null -- not gone with it
     on conflict (message_id, whatsapp_media_id) do update set deleted_at = excluded.deleted_at;
 
     insert into public.media_analytics_deltas (date, media_type, deleted_files, deleted_bytes)

@@ -19,7 +19,7 @@ as $$
         count(*) filter (where not j.is_there)
     from (
         select
-            exists (select from public.messages m where m.whatsapp_message_id = w.id) as is_there,
+            (select m.id from public.messages m where m.whatsapp_message_id = w.id) is not null as is_there,
             a.id is not null and row_number() over (partition by w.id order by w.place) = 1 as is_first
         from jsonb_to_recordset(p_messages) w (place bigint, id text)
         left join jsonb_array_elements_text(p_added) a (id) on a.id = w.id

@@ -55,9 +55,9 @@ begin
             select r.message_id, r.whatsapp_media_id
             from jsonb_to_recordset(v_stored.refused) r (message_id uuid, whatsapp_media_id text)
         ) w
-        where not exists (
-            select from public.media m where m.message_id = w.message_id and m.whatsapp_media_id = w.whatsapp_media_id
-        ));
+        where (
+            select m.id from public.media m where m.message_id = w.message_id and m.whatsapp_media_id = w.whatsapp_media_id
+        ) is null);
 end;
 $$;
 
