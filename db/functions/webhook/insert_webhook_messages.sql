@@ -13,6 +13,7 @@ as $$
 declare
     v_added jsonb;
     v_wanted jsonb;
+    v_announced uuid[];
 begin
     select jsonb_agg(to_jsonb(w) order by w.id) into v_wanted
     from (
@@ -39,18 +40,24 @@ begin
     select coalesce(jsonb_agg(a.whatsapp_message_id), '[]') into v_added
     from added a;
 
+    v_announced := array(
+        select m.id
+        from jsonb_to_recordset(v_wanted) w (id text, message_type text)
+        cross join lateral (select * from public.messages g where g.whatsapp_message_id = w.id limit 1) m
+        where m.message_type = 'media_placeholder' and w.message_type <> 'media_placeholder'
+    );
     with announced as materialized (
         select m.id, w.message_type, w.text_body, w.raw
         from jsonb_to_recordset(v_wanted) w (id text, message_type text, text_body text, raw jsonb)
         join public.messages m on m.whatsapp_message_id = w.id
-        where m.message_type = 'media_placeholder' and w.message_type <> 'media_placeholder'
+        where m.id = any (v_announced) and m.message_type = 'media_placeholder'
         order by w.id
         for no key update of m
     )
     update public.messages m
     set message_type = a.message_type, text_body = a.text_body, raw_payload = a.raw
     from announced a
-    where m.id = a.id;
+    where m.id = any (v_announced) and m.id = a.id;
     perform public.fill_webhook_messages(v_wanted);
     return v_added;
 end;
