@@ -16,7 +16,7 @@ begin
     into v_found, v_lost
     from jsonb_array_elements(p_media) e;
     if v_found is not null then
-        v_queued := (select count(*) from public.queue_media_batch(v_found));
+        v_queued := (select count(*)::integer from public.queue_media_batch(v_found));
     end if;
     if v_lost is not null then
         v_failed := public.fail_webhook_media(v_lost);

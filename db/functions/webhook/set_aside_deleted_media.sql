@@ -4,7 +4,7 @@
 -- a bot has added itself since is not set aside. Scalar subqueries are probes of an index, whatever the
 -- planner thinks of the batch.
 
-create or replace function public.set_aside_deleted_media(p_media jsonb, out media jsonb, out deleted integer)
+create or replace function public.set_aside_deleted_media(p_media jsonb, out media jsonb, out deleted bigint)
 language plpgsql
 volatile
 set search_path = ''

@@ -6,7 +6,7 @@ create or replace function public.store_webhook_media(
     p_check_deferred boolean,
     out queued bigint,
     out failed bigint,
-    out deleted integer,
+    out deleted bigint,
     out problems text[]
 )
 language plpgsql
