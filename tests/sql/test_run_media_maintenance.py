@@ -32,6 +32,8 @@ NOTHING = {
     "forgotten_pollers": 0,
     "pruned_dead_letters": 0,
     "pruned_webhook_events": 0,
+    "pruned_webhook_refusals": 0,
+    "pruned_tombstones": 0,
     "pruned_audit_events": 0,
     "pruned_minutes": 0,
     "pruned_cron_runs": 0,
@@ -82,6 +84,8 @@ async def test_every_chore(db: Any) -> None:
         "folded_deltas": 1,
         "forgotten_pollers": 1,
         "pruned_webhook_events": 1,
+        "pruned_webhook_refusals": 0,
+        "pruned_tombstones": 0,
         "pruned_audit_events": 1,
     }
     assert (await queue_row(db, crashed))["status"] == "pending"
