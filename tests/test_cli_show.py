@@ -33,6 +33,7 @@ async def test_the_status_of_an_empty_store(run: Run, role: str) -> None:
         ["queue", "empty"], ["lately", "last", "minute:", "0", "files,", "0", "bytes"],
         ["last", "hour:", "0", "files,", "0", "bytes"],
         ["last", "day:", "0", "files,", "0", "bytes"],
+        ["webhook", "nothing", "refused", "since", "yesterday"],
         ["pauses", "none"], ["pollers", "none", "alive"], ["deletions", "none"],
         ["failures", "none"], ["storage", "empty"],
     ]  # fmt: skip
@@ -58,6 +59,10 @@ async def busy_store(db: Any) -> UUID:
         " where last_error_code is null"
     )
     await db.execute("update media_deletion_queue set due_at = now() - interval '2 hours'")
+    await db.execute("select count_webhook_refusal('not_json')")
+    await db.execute("select count_webhook_refusal('too_deep') from generate_series(1, 2)")
+    payload = '{"entry": [{"changes": [5, 6, {"value": {"messages": [7]}}]}]}'
+    await db.execute("select receive_whatsapp_webhook($1)", payload)
     await db.execute("select heartbeat_media_poller('host-1:4711:abcd', '0.1.0', 'listen', 16)")
     await db.execute(f"select heartbeat_media_poller('{'long-name-' * 6}', '0.1.0', 'poll', 0)")
     return failed
@@ -76,6 +81,8 @@ async def test_the_status_of_a_busy_store(db: Any, run: Run) -> None:
         "whatsapp:106540352242922: for another 10 min, 2 times in a row",
         "whatsapp_token_refused: token xxx", "host-1:4711:abcd", "listen",
         "1 file to remove, 1 overdue", "1 media_expired_or_foreign",
+        "3 calls refused since yesterday: 2 too_deep, 1 not_json",
+        "1 call with errors since yesterday: 2 change_not_an_object,",
         "media_expired_or_foreign: no such media (code 100)",
     ):  # fmt: skip
         assert words in text, (words, text)

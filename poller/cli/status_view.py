@@ -10,6 +10,8 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
+from poller.figures import webhook_lines
+
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 TYPE_FIGURES = {
     "files": "files", "unique_files": "unique", "deduplicated_files": "repeats", "bytes": "bytes",
@@ -25,6 +27,9 @@ def status_view(stats: dict[str, Any]) -> Table:
     now = datetime.fromisoformat(stats["at"])
     view.add_row("queue", _queue(stats))
     view.add_row("lately", _lately(stats))
+    view.add_row(
+        "webhook", "\n".join(webhook_lines(stats["webhook"])) or "nothing refused since yesterday"
+    )
     view.add_row("pauses", _pauses(stats["pauses"], now))
     view.add_row("pollers", _pollers(stats["pollers_alive"], now))
     view.add_row("deletions", _deletions(stats))

@@ -59,7 +59,8 @@ class Store(Pool):
     async def receive_webhook(self, body: bytes) -> str:
         """Store a webhook call; returns the summary, as JSON.
 
-        Raises UnreadableError, which is counted, and DatabaseError. Postgres alone decides what is
+        Raises UnreadableError, which is counted, and DatabaseError, which says the kind of the
+        error and its SQLSTATE, and no more. Postgres alone decides what is
         JSON, so a body is parsed once.
         """
         try:
@@ -73,5 +74,11 @@ class Store(Pool):
             call = "select public.count_webhook_refusal($1)"
             await self._value(call, reason, wait=WEBHOOK_WAIT_SECONDS)
         except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
-            raise DatabaseError(f"{type(error).__name__}: {error}") from error
+            raise DatabaseError(_kind_of(error)) from error
         raise UnreadableError(reason)
+
+
+def _kind_of(error: BaseException) -> str:
+    """An error without its words, which may quote a message."""
+    code = f" ({error.sqlstate})" if isinstance(error, asyncpg.PostgresError) else ""
+    return type(error).__name__ + code

@@ -12,6 +12,7 @@ from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database, Server, has_own_session, read_server
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
+from poller.figures import webhook_lines
 from poller.http import describe_error, plain
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
@@ -126,6 +127,8 @@ async def _tell_stats(database: Database, findings: Findings) -> None:
     count = stats["pollers"]
     queue = ", ".join(f"{number} {status}" for status, number in stats["queue"].items())
     findings.note("pollers", f"{count or 'none'} at work; queue: {queue or 'empty'}")
+    if "webhook" in stats and (lines := webhook_lines(stats["webhook"])):  # not in an older schema
+        findings.note("webhook", "; ".join(lines))
     for pause in cast("list[dict[str, Any]]", stats["pauses"]):
         until = datetime.fromisoformat(pause["until"]).astimezone(UTC)
         findings.note(

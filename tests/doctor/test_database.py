@@ -94,6 +94,22 @@ async def test_what_is_paused_and_who_is_at_work(doctor: Doctor, db: Any) -> Non
 
 
 @pytest.mark.usefixtures("buckets")
+async def test_what_the_webhook_refused(doctor: Doctor, db: Any) -> None:
+    assert "webhook" not in await doctor()
+    await db.execute("select count_webhook_refusal('not_json')")
+    await db.execute("select receive_whatsapp_webhook('{}'), receive_whatsapp_webhook('[]')")
+
+    found = await doctor()
+
+    assert found["webhook"].state == "note"
+    assert found["webhook"].text == (
+        "1 call refused since yesterday: 1 not_json;"
+        " 2 calls with errors since yesterday: 2 no_changes"
+    )
+    assert wrong(found) == {}
+
+
+@pytest.mark.usefixtures("buckets")
 async def test_public_urls_that_lead_elsewhere(
     doctor: Doctor, db: Any, storage: StorageApi
 ) -> None:

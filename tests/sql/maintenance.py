@@ -13,6 +13,8 @@ NOTHING = {
     "pruned_dead_letters": 0,
     "pruned_unheard_requests": 0,
     "pruned_webhook_events": 0,
+    "pruned_webhook_refusals": 0,
+    "pruned_tombstones": 0,
     "pruned_audit_events": 0,
     "pruned_minutes": 0,
     "pruned_cron_runs": 0,

@@ -12,7 +12,7 @@ TABLES = [
     "media_audit_log", "media_analytics", "media_analytics_deltas", "media_pauses", "media_sources",
     "media_unheard_requests",
     "media_holds", "media_accesses", "media_bucket_totals", "media_bucket_deltas",
-    "media_processing_times", "media_throughput",
+    "media_processing_times", "media_throughput", "media_tombstones",
 ]  # fmt: skip
 """What the queue writes to."""
 

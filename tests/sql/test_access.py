@@ -189,5 +189,5 @@ def test_the_readme_names_what_clients_and_operators_may_call() -> None:
         cells = "".join(first_column.findall(table.partition("Every function")[0]))
         return set(re.findall(r"`(\w+)\(", cells))
 
-    assert named(clients) == CLIENT - {"count_webhook_refusal"}
+    assert named(clients) == CLIENT
     assert named(operators) == OPERATOR - CLIENT - {"get_media_bucket_policy"}

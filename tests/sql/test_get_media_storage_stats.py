@@ -22,6 +22,7 @@ async def test_an_empty_store(db: Any) -> None:
     found = await stats(db)
 
     assert datetime.fromisoformat(found.pop("at")).tzinfo
+    assert datetime.fromisoformat(found["webhook"].pop("since")).tzinfo
     assert found == {
         "files": 0, "bytes": 0, "unique_files": 0, "deduplicated_files": 0, "saved_bytes": 0,
         "saved_share": 0, "failed_files": 0, "retried_files": 0, "deleted_files": 0,
@@ -33,6 +34,7 @@ async def test_an_empty_store(db: Any) -> None:
         "queue": {}, "oldest_due_seconds": 0,
         "failures": {}, "last_failures": [], "deletions": 0, "deletions_overdue": 0,
         "unfolded": 0,
+        "webhook": {"refusals": {}, "calls_with_errors": 0, "errors": {}},
         "pauses": [], "pollers": 0, "pollers_alive": [],
     }  # fmt: skip
 

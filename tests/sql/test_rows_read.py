@@ -25,6 +25,8 @@ from tests.helpers import (
     sha256,
     store,
 )
+from tests.webhook.calls import receive
+from tests.webhook.payloads import lost, message, received
 
 ROWS = 3000
 MOST = 60
@@ -153,6 +155,22 @@ async def rescuing(db: Any) -> Any:
     return lambda: db.execute("select rescue_media_jobs()")
 
 
+async def receiving(db: Any) -> Any:
+    payload = received(message(), lost())
+    return lambda: receive(db, payload)
+
+
+async def receiving_again(db: Any) -> Any:
+    kept, payload = received(message(), lost()), received(message(), lost())
+    for one in (kept, payload):
+        await receive(db, one)
+    await db.execute(
+        "delete from media where id in (select id from media_processing_queue limit 1)"
+    )
+    payload["entry"] += kept["entry"]
+    return lambda: receive(db, payload)
+
+
 def of_one(statement: str, *, prepare: Callable[[Any], Awaitable[UUID]] = queue_media) -> Call:
     async def ready(db: Any) -> Any:
         media = await prepare(db)
@@ -186,6 +204,8 @@ CALLS: dict[str, Call] = {
     "finish": finishing,
     "fail": failing,
     "rescue": rescuing,
+    "receive": receiving,
+    "receive again": receiving_again,
     "renew": of_poller("renew_media_leases"),
     "release": of_poller("release_media_jobs"),
     "retry": of_one("select retry_media($1)", prepare=failed),

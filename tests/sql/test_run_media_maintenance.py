@@ -49,6 +49,8 @@ async def test_every_chore(db: Any) -> None:
         "folded_deltas": 1,
         "forgotten_pollers": 1,
         "pruned_webhook_events": 1,
+        "pruned_webhook_refusals": 0,
+        "pruned_tombstones": 0,
         "pruned_audit_events": 1,
     }
     assert (await queue_row(db, crashed))["status"] == "pending"

@@ -8,9 +8,16 @@ import socket
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
-from poller.webhook import MOST_CONNECTIONS
+from poller.config import Settings
+from poller.webhook import MOST_CONNECTIONS, listen, server_config
 from tests.conftest import Connect
 from tests.helpers import eventually
 from tests.webhook.conftest import Meta, StartDoor
@@ -101,3 +108,42 @@ async def test_the_clock_stops_when_the_request_is_in(
         call = asyncio.create_task(meta.post(received(message())))
         await eventually(lambda: db.fetchval(WAITING_FOR, 0.6))
     assert (await call).status_code == 200
+
+
+async def test_more_calls_than_may_wait_are_sent_away_at_once(
+    settings: Settings, http: httpx.AsyncClient
+) -> None:
+    in_hand: asyncio.Queue[None] = asyncio.Queue()
+    go_on = asyncio.Event()
+
+    async def wait(_: Request) -> Response:
+        in_hand.put_nowait(None)
+        await go_on.wait()
+        return Response("ok")
+
+    app = Starlette(routes=[Route("/webhook", wait, methods=["POST"])])
+    server = uvicorn.Server(server_config(settings, app, most_connections=3))
+    (listening,) = listen("127.0.0.1", 0)
+    serving = asyncio.create_task(server.serve([listening]))
+    meta = Meta(http, f"http://127.0.0.1:{listening.getsockname()[1]}/webhook")
+
+    calls: list[asyncio.Task[httpx.Response]] = []
+    for _ in range(5):  # and the one to come is the sixth
+        calls.append(asyncio.create_task(meta.post(b"{}")))
+        await in_hand.get()
+    one_too_many = await meta.post(b"{}")
+    go_on.set()
+
+    assert (one_too_many.status_code, one_too_many.text) == (503, "Service Unavailable")
+    assert {answer.status_code for answer in await asyncio.gather(*calls)} == {200}
+    assert (await meta.post(b"{}")).status_code == 200
+    server.should_exit = True
+    await serving
+
+
+async def test_no_answer_waits_for_an_acknowledgement() -> None:
+    (listening,) = listen("127.0.0.1", 0)
+    with listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = await asyncio.to_thread(listening.accept)
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

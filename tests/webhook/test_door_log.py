@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.webhook.conftest import StartDoor
-from tests.webhook.payloads import message, received
+from tests.webhook.payloads import SENDER, message, received
 
 
 async def test_the_log_counts_what_was_refused_and_quotes_nothing(
@@ -36,3 +36,24 @@ async def test_the_log_counts_what_was_refused_and_quotes_nothing(
     assert len(errors) == 21
     assert errors["other"] == 5
     assert max(map(len, errors)) <= 200
+
+
+async def test_the_log_names_a_fault_without_its_words(db: Any, start_door: StartDoor) -> None:
+    """Postgres quotes the row that fails in the error's detail."""
+    await db.execute("""
+        create function refuse() returns trigger language plpgsql as $$
+        begin
+            raise exception 'my PIN is 1234' using
+                errcode = '53100', detail = 'the row: ' || new.sender, hint = new.sender;
+        end $$;
+        create trigger refuse before insert on messages for each row execute function refuse();
+    """)
+    door = await start_door()
+
+    answer = await door.meta.post(received(message()))
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+    await door.logged("webhook: not stored: DiskFullError (53100)\n")
+    text = door.log.read_text()
+    assert "PIN" not in text + answer.text
+    assert SENDER not in text + answer.text

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.helpers import events
+from tests.webhook.calls import media_of, receive
 from tests.webhook.payloads import Json, edit, lost, media, message, received
-from tests.webhook.test_receive_whatsapp_webhook import media_of, receive
 
 DOWNLOAD = lost()["errors"]
 UNKNOWN: Json = {"code": 131000, "title": "Something went wrong"}
@@ -126,3 +126,32 @@ async def test_lost_media_that_comes_after_all(db: Any) -> None:
 
     assert (summary["duplicates"], summary["media_queued"]) == (1, 1)
     assert [row["status"] for row in await media_of(db, one)] == ["pending", None]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ({}, None),
+        ({"title": "", "message": "", "error_data": {"details": ""}}, None),
+        ({"title": "Gone"}, "Gone"),
+        ({"title": "", "message": "It is gone"}, "It is gone"),
+        ({"title": "Gone", "message": "a", "error_data": {"details": ""}}, "Gone: a"),
+        ({"title": "Gone", "message": "a", "error_data": {"details": "b"}}, "Gone: b"),
+    ],
+)
+async def test_the_text_of_lost_media(db: Any, error: Json, text: str | None) -> None:
+    one = lost(errors=[{"code": 131052, **error}])
+
+    assert (await receive(db, received(one)))["media_failed"] == 1
+
+    assert [row["failure_text"] for row in await media_of(db, one)] == [text]
+
+
+async def test_lost_media_has_the_time_of_its_message(db: Any) -> None:
+    timed, untimed = lost(), lost(timestamp=None)
+    await receive(db, received(timed, untimed))
+
+    ((one,), (other,)) = await media_of(db, timed), await media_of(db, untimed)
+    assert one["message_sent_at"].timestamp() == 1732000000
+    assert other["message_sent_at"] is not None
+    assert other["message_sent_at"] > one["message_sent_at"]

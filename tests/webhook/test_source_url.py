@@ -11,8 +11,8 @@ from poller.sandbox.samples import SAMPLES
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
 from tests.helpers import begin_upload, claim, describe, events, eventually, fail, sha256
+from tests.webhook.calls import receive
 from tests.webhook.payloads import PHONE_NUMBER_ID, Json, hex_hash, media, message, received
-from tests.webhook.test_receive_whatsapp_webhook import receive
 
 URL = "https://lookaside.fbsbx.com/whatsapp_business/attachments/?mid=1&hash=2"
 CONTENT = SAMPLES[0].read()
@@ -63,7 +63,7 @@ async def test_a_url_lives_five_minutes(db: Any) -> None:
 
 async def test_a_replay_does_not_revive_the_url(db: Any) -> None:
     summary = await receive(db, announced(URL))
-    await db.execute("delete from media")
+    await db.execute("delete from messages")
     await db.execute("update whatsapp_webhook_events set received_at = now() - interval '1 day'")
 
     await db.fetchval("select replay_whatsapp_webhook($1)", summary["event_id"])

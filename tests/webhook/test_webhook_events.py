@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 
 from tests.conftest import Connect
+from tests.webhook.calls import receive
 from tests.webhook.payloads import message, received
-from tests.webhook.test_receive_whatsapp_webhook import receive
 
 
 async def add_event(db: Any, age: str) -> int:

@@ -60,10 +60,13 @@ begin
             and m.whatsapp_media_id = queue_media_processing.whatsapp_media_id;
         exit when found; -- else it was deleted meanwhile: it is new again
     end loop;
+    delete from public.media_tombstones t -- who asks for it by name has it again
+    where t.message_id = queue_media_processing.message_id
+        and t.whatsapp_media_id = queue_media_processing.whatsapp_media_id;
     return v_id;
 end;
 $$;
 
 comment on function public.queue_media_processing is
-    'Queue an attachment for download, check and storage. message_id: messages.id. file_size in bytes. sha256: hex or base64. priority 1 (first) to 10. Returns the media id, the same one for every repeat. Errors: MD010 unknown message, MD011 media type, MD012 priority, MD013 hash, MD014 media id, MD015 size.';
+    'Queue an attachment for download, check and storage. message_id: messages.id. file_size in bytes. sha256: hex or base64. priority 1 (first) to 10. Returns the media id, the same one for every repeat; a new one if it was deleted. Errors: MD010 unknown message, MD011 media type, MD012 priority, MD013 hash, MD014 media id, MD015 size.';
 grant execute on function public.queue_media_processing to media_client, media_admin;

@@ -15,7 +15,7 @@ as $$
         'media_pollers', 'media_processing_queue', 'media_processing_times', 'media_queue_health', 'media_recent_throughput',
         'media_reconcile_runs', 'media_schema_functions', 'media_secrets', 'media_settings',
         'media_sources', 'media_storage_differences', 'media_storage_listing', 'media_throughput',
-        'media_unheard_requests', 'messages', 'whatsapp_webhook_events', 'whatsapp_webhook_refusals'
+        'media_tombstones', 'media_unheard_requests', 'messages', 'whatsapp_webhook_events', 'whatsapp_webhook_refusals'
     ];
 $$;
 

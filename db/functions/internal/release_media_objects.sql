@@ -1,4 +1,6 @@
--- Media rows are gone, however they were deleted: let go of their objects.
+-- Media rows are gone, however they were deleted: let go of their objects, and remember that they
+-- were deleted, so that no repeat of their webhook call queues them again. A message that is deleted whole
+-- leaves no such trace: when it comes again, it comes whole.
 --
 -- An object nothing refers to any more goes to the deletion queue. The lock comes first and the
 -- count in a statement of its own, so that a reference committed meanwhile is seen.
@@ -16,6 +18,13 @@ begin
         'object_id', g.object_id,
         'by', nullif(current_setting('pgmedia.deleted_by', true), '')))
     from gone g;
+
+    insert into public.media_tombstones as t (message_id, whatsapp_media_id)
+    select g.message_id, g.whatsapp_media_id
+    from gone g
+    where g.whatsapp_media_id is not null
+        and (select m.id from public.messages m where m.id = g.message_id) is not null -- not gone with it
+    on conflict (message_id, whatsapp_media_id) do update set deleted_at = excluded.deleted_at;
 
     insert into public.media_analytics_deltas (
         date, media_type, deleted_files, deleted_bytes, stored_files, stored_bytes)
@@ -60,7 +69,7 @@ end;
 $$;
 
 comment on function public.release_media_objects is
-    'Trigger: when media rows are deleted, queue the objects nothing refers to any more for removal.';
+    'Trigger: when media rows are deleted, queue the objects nothing refers to any more for removal, and keep webhook calls from bringing the media back.';
 
 create or replace trigger release_media_objects
 after delete on public.media

@@ -11,11 +11,10 @@ as $$
             id, message_id, whatsapp_media_id, media_type, failure_code, failure_text, failed_at, message_sent_at
         )
         select gen_random_uuid(), l.message_id, l.whatsapp_media_id, l.media_type, l.failure_code, l.failure_text,
-            clock_timestamp(), coalesce(g.sent_at, now())
+            clock_timestamp(), coalesce((select g.sent_at from public.messages g where g.id = l.message_id), now())
         from jsonb_to_recordset(p_lost) l (
             message_id uuid, whatsapp_media_id text, media_type text, failure_code text, failure_text text
         )
-        left join public.messages g on g.id = l.message_id
         order by l.message_id, l.whatsapp_media_id
         on conflict (message_id, whatsapp_media_id) do nothing
         returning id, media_type, failure_code, failure_text

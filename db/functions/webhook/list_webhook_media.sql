@@ -44,8 +44,8 @@ begin
         case when j.part = 'object' then j.value end,
         case when j.part = 'object' then j.value ->> 'id' when j.tells then 'error:' || j.code end,
         case when j.tells then 'whatsapp_' || j.code end,
-        case when j.tells then left(concat_ws(': ', j.value ->> 'title',
-            coalesce(j.value #>> '{error_data,details}', j.value ->> 'message')), 2000) end,
+        case when j.tells then nullif(left(concat_ws(': ', nullif(j.value ->> 'title', ''),
+            coalesce(nullif(j.value #>> '{error_data,details}', ''), nullif(j.value ->> 'message', ''))), 2000), '') end,
         case when not j.tells then j.problem end
     from judged j
     where case j.part

@@ -29,9 +29,14 @@ begin
         values ('voice', 'audio')
     ),
     carriers as (
-        select m.place, s.id, 'whatsapp:' || coalesce(s.phone_number_id, 'default') as source, c.carrier, c.depth
-        from jsonb_to_recordset(p_messages) m (place bigint, id text, raw jsonb)
-        join public.messages s on s.whatsapp_message_id = m.id
+        select m.place, s.id, 'whatsapp:' || coalesce(s.phone_number_id, m.phone_number_id, 'default') as source, c.carrier, c.depth
+        from jsonb_to_recordset(p_messages) m (place bigint, id text, phone_number_id text, raw jsonb)
+        cross join lateral (
+            select g.id, g.phone_number_id
+            from public.messages g
+            where g.whatsapp_message_id = m.id
+            limit 1 -- a probe of the index: a join might read the whole table
+        ) s
         cross join lateral unnest(array[m.raw, m.raw -> 'edit', m.raw #> '{edit,message}'])
             with ordinality c (carrier, depth)
         where jsonb_typeof(c.carrier) = 'object'

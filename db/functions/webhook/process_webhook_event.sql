@@ -1,8 +1,7 @@
 -- Do what a stored webhook call asks for, and answer the summary.
 --
 -- Everything it does is idempotent, so it may run any number of times. The summary is kept with the
--- event unless this run found nothing left to do, with the 20 commonest errors. What a bot's triggers
--- dropped without an error, or gave another id, is counted as not stored.
+-- event unless this run found nothing left to do.
 
 create or replace function public.process_webhook_event(p_event_id bigint)
 returns json
@@ -17,16 +16,16 @@ declare
     v_messages jsonb;
     v_seen bigint;
     v_stored record;
+    v_counts record;
     v_media record;
     v_problems text[];
-    v_missing integer;
     v_summary json;
-    v_check boolean := public.deferred_constraints_hold();
+    v_check boolean := public.deferred_constraints_matter();
 begin
     select e.* into v_event from public.whatsapp_webhook_events e where e.id = p_event_id;
     v_payload := public.parse_webhook_payload(v_event.payload);
     select
-        jsonb_agg(to_jsonb(m) - 'problem' order by m.id, m.place) filter (where m.problem is null),
+        coalesce(jsonb_agg(to_jsonb(m) - 'problem' order by m.id, m.place) filter (where m.problem is null), '[]'),
         count(*),
         coalesce(array_agg(m.problem) filter (where m.problem is not null), '{}') || array_fill(
             'timestamp_unusable'::text, array[(count(*) filter (
@@ -34,37 +33,26 @@ begin
     into v_messages, v_seen, v_problems
     from public.list_webhook_messages(v_payload) m;
 
-    v_stored := public.store_webhook_messages(v_messages, v_check);
-    select greatest(0, count(*)::integer - cardinality(v_stored.problems)) into v_missing
-    from jsonb_to_recordset(v_messages) w (id text)
-    where not exists (select from public.messages m where m.whatsapp_message_id = w.id);
+    v_stored := public.store_webhook_rows('message', v_messages, v_check);
+    v_counts := public.count_webhook_messages(v_messages, v_stored.stored, v_stored.refused);
     v_media := public.store_webhook_media(v_messages, v_event.received_at, v_check);
-    v_problems := v_problems || v_stored.problems || v_media.problems
-        || array_fill('message_not_stored'::text, array[v_missing])
+    v_problems := v_problems
+        || array(select r ->> 'problem' from jsonb_array_elements(v_stored.refused) r)
+        || array_fill('message_not_stored'::text, array[v_counts.missing::integer])
+        || v_media.problems
         || array(select public.find_webhook_problems(v_payload));
     v_summary := json_build_object(
         'event_id', p_event_id,
         'messages', v_seen,
-        'new', v_stored.added,
-        'duplicates', greatest(0, coalesce(jsonb_array_length(v_messages), 0)
-            - v_stored.added - cardinality(v_stored.problems) - v_missing),
+        'new', v_counts.added,
+        'duplicates', v_counts.duplicates,
         'media_queued', v_media.queued,
         'media_failed', v_media.failed,
+        'media_deleted', v_media.deleted,
         'ignored', public.count_ignored_fields(v_payload),
-        'errors', (
-            select coalesce(json_object_agg(p.problem, p.n order by p.problem), '{}')
-            from (
-                select case when r.place <= 20 then r.problem else 'other' end as problem, sum(r.n)::bigint as n
-                from (
-                    select left(u.problem, 200) as problem, count(*) as n,
-                        row_number() over (order by count(*) desc, left(u.problem, 200)) as place
-                    from unnest(v_problems) u (problem)
-                    group by left(u.problem, 200)
-                ) r
-                group by 1
-            ) p)
+        'errors', public.count_webhook_problems(v_problems)
     );
-    if v_event.summary is null or v_stored.added + v_media.queued + v_media.failed > 0 then
+    if v_event.summary is null or v_counts.added + v_media.queued + v_media.failed > 0 then
         update public.whatsapp_webhook_events e
         set summary = v_summary, processed_at = clock_timestamp()
         where e.id = p_event_id;

@@ -39,5 +39,5 @@ end;
 $$;
 
 comment on function public.receive_whatsapp_webhook is
-    'Store a webhook call of the WhatsApp Business Cloud API: its messages, and their media queued. Returns {event_id, messages (seen), new, duplicates, media_queued, media_failed (lost by WhatsApp), ignored {field: count}, errors {reason: count}}. Never raises for what a call contains; errors: MD050 null, 55P03 when a lock is not to be had within 3 seconds, and the server''s other faults, on which WhatsApp should send the call again.';
+    'Store a webhook call of the WhatsApp Business Cloud API: its messages, and their media queued. Returns {event_id, messages (seen), new, duplicates, media_queued, media_failed (lost by WhatsApp), media_deleted (by somebody, and not queued again), ignored {field: count}, errors {reason: count}}. Never raises for what a call contains; errors: MD050 null, 55P03 when a lock is not to be had within 3 seconds, and the server''s other faults, on which WhatsApp should send the call again.';
 grant execute on function public.receive_whatsapp_webhook to media_client, media_admin;

@@ -55,3 +55,8 @@ async def meta(
 async def open_door(admin: Any) -> None:
     await admin.execute("select set_whatsapp_secrets($1, $2)", APP_SECRET, VERIFY_TOKEN)
     await admin.execute("select open_whatsapp_webhook()")
+
+
+async def refusals(db: Any) -> dict[str, int]:
+    rows = await db.fetch("select reason, refusals from whatsapp_webhook_refusals")
+    return {row["reason"]: row["refusals"] for row in rows}

@@ -7,14 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.helpers import as_user
-from tests.system.door.conftest import (
-    PASSWORD,
-    USER,
-    open_door,
-)
+from tests.system.door.conftest import PASSWORD, USER, open_door, refusals
 from tests.system.postgrest import serving
 from tests.webhook.conftest import Meta
 from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN, message, received, signature
@@ -52,35 +47,6 @@ async def test_meta_verifies_the_address(admin: Any, meta: Meta) -> None:
         assert VERIFY_TOKEN not in refused.text
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        json.dumps(received(message())).encode(),
-        json.dumps(received(message()), indent=3).replace("/", "\\/").encode() + b"\n\n",
-        b'{"entry": [], "entry": [], "a": "\\u00fc\\u0000/@"}',
-        '{"entry": "ü😀"}'.encode(),
-        b'{"entry": "' + b"x" * 3_000_000 + b'"}',
-    ],
-)
-async def test_a_signed_call_is_stored_to_the_byte(
-    db: Any, admin: Any, meta: Meta, body: bytes
-) -> None:
-    await open_door(admin)
-
-    answer = await meta.post(body)
-
-    assert answer.status_code == 200, answer.text
-    assert set(answer.json()) == {"event_id"}
-    assert answer.json()["event_id"] > 0
-    kept = await db.fetchval("select payload::text from whatsapp_webhook_events")
-    assert kept.encode() == body
-
-
-async def refusals(db: Any) -> dict[str, int]:
-    rows = await db.fetch("select reason, refusals from whatsapp_webhook_refusals")
-    return {row["reason"]: row["refusals"] for row in rows}
-
-
 async def test_without_the_signature_nothing_is_done_but_a_count(
     db: Any, admin: Any, meta: Meta
 ) -> None:
@@ -100,34 +66,6 @@ async def test_without_the_signature_nothing_is_done_but_a_count(
     assert await refusals(db) == {"bad_signature": 5}
     assert "does not fit" in bad[0].text
     assert bad[0].headers["content-type"].startswith("text/plain")
-
-
-async def test_a_call_that_is_too_large_is_refused_and_counted(
-    db: Any, admin: Any, meta: Meta
-) -> None:
-    await open_door(admin)
-    largest = b'{"entry": "' + b"x" * (3 * 1024 * 1024 - 13) + b'"}'
-
-    assert (await meta.post(largest)).status_code == 200
-    assert (await meta.post(largest + b" ")).status_code == 413
-    assert await refusals(db) == {"too_large": 1}
-
-    await db.execute("update media_settings set webhook_max_bytes = 100")
-    assert (await meta.post(b" " * 99 + b"{}")).status_code == 413
-    assert (await meta.post(b" " * 98 + b"{}")).status_code == 200
-    assert await db.fetchval("select count(*) from whatsapp_webhook_events") == 2
-
-
-@pytest.mark.parametrize(
-    ("body", "status"), [(b"{", 400), (b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}", 413)]
-)
-async def test_what_postgres_cannot_read_never_reaches_the_function(
-    db: Any, admin: Any, meta: Meta, body: bytes, status: int
-) -> None:
-    await open_door(admin)
-
-    assert (await meta.post(body)).status_code == status
-    assert await refusals(db) == {}
 
 
 async def test_a_refusal_does_not_wait_for_the_disk(db: Any) -> None:
