@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-webhook bench-memory bench-lifecycle lint check lock schema clean
+.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-lifecycle lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -16,6 +16,15 @@ test: .venv/ready
 
 bench-webhook: .venv/ready
 	$(BIN)/python -m bench.webhook
+
+bench-growth: .venv/ready
+	$(BIN)/python -m bench.growth
+
+bench-pipeline: .venv/ready
+	$(BIN)/python -m bench.pipeline
+
+bench-queue: .venv/ready
+	$(BIN)/python -m bench.queues
 
 bench-memory: .venv/ready
 	$(BIN)/python -m bench.memory

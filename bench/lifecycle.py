@@ -241,4 +241,5 @@ async def measure_growth(db: Any, scale: int) -> None:
     await measure_cleanup(db, 1_000_000 // scale, sizes[-1])
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

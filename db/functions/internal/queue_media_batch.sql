@@ -31,9 +31,9 @@ begin
             message_sent_at
         )
         select w.id, w.message_id, w.whatsapp_media_id, w.media_type, public.normalize_mime_type(w.mime_type),
-            w.file_name, w.caption, w.file_size, w.content_hash, coalesce(g.sent_at, now())
+            w.file_name, w.caption, w.file_size, w.content_hash,
+            coalesce((select g.sent_at from public.messages g where g.id = w.message_id), now()) -- a probe, never a hash join
         from wanted w
-        left join public.messages g on g.id = w.message_id
         order by w.message_id, w.whatsapp_media_id
         on conflict (message_id, whatsapp_media_id) do nothing
         returning id

@@ -1,0 +1,178 @@
+"""Does the work on one attachment take longer as the tables grow? `make bench-growth`.
+
+Milliseconds of each call, the median of many, beside the same on a small database: behind a
+backlog, behind rows that wait for another attempt, over dead rows that an old snapshot keeps, and
+in front of many media. Nothing is flushed to disk, so that the disk does not hide what grows.
+`--short` makes all of it ten times smaller, `--json FILE` writes the figures as well.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from pydantic import SecretStr
+
+from bench.lifecycle import fill as fill_media
+from poller.migrate import migrate
+from poller.sandbox.postgres import FAST_AND_FORGETFUL, PostgresServer
+
+SETTINGS = {**FAST_AND_FORGETFUL, "shared_buffers": "1GB", "max_wal_size": "8GB"}
+NUMBERS = 20
+BATCH = 16
+ROUNDS = 25
+SMALL = 1000
+
+FILL_QUEUE = f"""
+with message as (
+    insert into messages (whatsapp_message_id, phone_number_id, sent_at)
+    select 'backlog-' || i, (i % {NUMBERS})::text, now()
+    from generate_series($1::bigint, $2::bigint) i
+    returning id, phone_number_id, whatsapp_message_id
+),
+added as (
+    insert into media (message_id, whatsapp_media_id, media_type, mime_type, message_sent_at)
+    select id, whatsapp_message_id, 'image', 'image/jpeg', now() from message
+    returning id, message_id, whatsapp_media_id
+)
+insert into media_processing_queue (
+    id, message_id, whatsapp_media_id, source, status, due_at, max_attempts)
+select a.id, a.message_id, a.whatsapp_media_id, 'whatsapp:' || m.phone_number_id, 'pending',
+    now() + $3::interval, 12
+from added a
+join message m on m.id = a.message_id
+"""
+
+
+async def fill_queue(db: Any, count: int, due_in: str = "0") -> None:
+    first = await db.fetchval("select count(*) from messages") + 1
+    for start in range(first, first + count, 100_000):
+        last = min(start + 99_999, first + count - 1)
+        await db.execute(FILL_QUEUE.replace("$3", f"'{due_in}'"), start, last, timeout=600)
+
+
+async def nothing(_db: Any, _size: int) -> None:
+    pass
+
+
+async def backlog(db: Any, size: int) -> None:
+    await fill_queue(db, size)
+
+
+async def in_backoff(db: Any, size: int) -> None:
+    await fill_queue(db, size, "1 hour")
+
+
+async def dead_rows(db: Any, size: int) -> None:
+    """Rows that are gone, but for the snapshot that measure() has held open meanwhile."""
+    await fill_queue(db, size)
+    await db.execute("delete from media_processing_queue", timeout=600)
+
+
+async def media_stored(db: Any, size: int) -> None:
+    await fill_media(db, 1, size)
+
+
+CASES: list[tuple[str, Callable[[Any, int], Awaitable[None]], int]] = [
+    ("small", nothing, 0),
+    ("backlog of {:,}", backlog, 100_000),
+    ("backlog of {:,}", backlog, 1_000_000),
+    ("{:,} in backoff", in_backoff, 1_000_000),
+    ("{:,} dead under a held xmin", dead_rows, 1_000_000),
+    ("{:,} media", media_stored, 5_000_000),
+]
+
+
+async def measure(
+    dsn: str, prepare: Callable[[Any, int], Awaitable[None]], size: int
+) -> dict[str, float]:
+    db: Any = await asyncpg.connect(dsn)
+    forgotten: Any = await asyncpg.connect(dsn)
+    if prepare is dead_rows:
+        await forgotten.execute("begin isolation level repeatable read; select 1")
+    await prepare(db, size)
+    await fill_queue(db, SMALL)
+    await db.execute("analyze", timeout=600)
+    times: dict[str, list[float]] = defaultdict(list)
+
+    async def timed(name: str, statement: str, *arguments: Any) -> Any:
+        begun = time.perf_counter()
+        rows = await db.fetch(statement, *arguments)
+        times[name].append(1000 * (time.perf_counter() - begun))
+        return rows
+
+    for _ in range(ROUNDS):
+        await work(db, timed)
+    for connection in (forgotten, db):
+        await connection.close()
+    return {name: statistics.median(all_of_it) for name, all_of_it in times.items()}
+
+
+async def work(db: Any, timed: Callable[..., Awaitable[Any]]) -> None:
+    """Queue a batch and work on as many, with every call of their lives."""
+    for _ in range(BATCH):
+        message = await db.fetchval(
+            "insert into messages (whatsapp_message_id, phone_number_id, sent_at)"
+            " values ($1, '1', now()) returning id", uuid4().hex,
+        )  # fmt: skip
+        await timed("queue", "select queue_media_processing($1, $2, 'image')", message, uuid4().hex)
+    jobs = await timed(f"claim {BATCH}", "select * from claim_media_jobs('bench', $1)", BATCH)
+    assert len(jobs) == BATCH, len(jobs)
+    for job in jobs:
+        key = job["id"], "bench", job["fencing_token"]
+        content_hash = hashlib.sha256(job["whatsapp_media_id"].encode()).hexdigest()
+        describe = "select * from describe_media_source($1, $2, $3, 'image/jpeg', 1000, $4)"
+        begin = "select * from begin_media_upload($1, $2, $3, $4, 1000, 'image/jpeg')"
+        await timed("describe", describe, *key, content_hash)
+        (place,) = await timed("begin", begin, *key, content_hash)
+        finish = "select finish_media_upload($1, $2, $3, $4)"
+        await timed("finish", finish, *key, place["object_id"])
+
+
+async def run(divisor: int, programs: Path | None) -> dict[str, dict[str, float]]:
+    results: dict[str, dict[str, float]] = {}
+    with PostgresServer(programs, settings=SETTINGS) as postgres:
+        db = await asyncpg.connect(postgres.dsn())
+        print(await db.fetchval("select version()"))
+        for title, prepare, of_size in CASES:
+            size = of_size // divisor
+            name = title.format(size)
+            await db.execute("create database growth")
+            await asyncio.to_thread(migrate, SecretStr(postgres.dsn("growth")))
+            medians = await measure(postgres.dsn("growth"), prepare, size)
+            results[name] = medians
+            await db.execute("drop database growth with (force)")
+            if name == "small":
+                print(f"{'':34}" + "".join(f"{call:>16}" for call in medians))
+            cells = [
+                f"{figure:8.2f} ms {figure / results['small'][call]:4.1f}"
+                for call, figure in medians.items()
+            ]
+            print(f"{name:34}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+        await db.close()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--postgres", type=Path, help="a folder of Postgres programs")
+    chosen = parser.parse_args()
+    results = asyncio.run(run(10 if chosen.short else 1, chosen.postgres))
+    if chosen.json:
+        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""pgmedia's poller beside what else one would write, on the same servers: `make bench-pipeline`."""

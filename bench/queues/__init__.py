@@ -1,0 +1,1 @@
+"""pgmedia's queue beside PgQueuer's and Procrastinate's: `make bench-queue`."""
