@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -10,37 +10,62 @@ from storage3.exceptions import StorageApiError
 
 from poller.config import Settings
 from poller.records import BucketPolicy
-from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
+from poller.supabase_client import NOT_FOUND, describe_refusal, open_storage
 
 EXISTS = {"409", 409}
 TOO_LARGE = {"413", 413}
+OF_THE_KEY = {"401", "403", "429"}
+"""Refusals that the next bucket would meet as well."""
 
 
-class BucketError(SupabaseError):
+class BucketError(Exception):
     """Storage refused, or a bucket is not what it was set to. The message is for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class BucketChange:
-    """What was done about a bucket, or has to be: created, changed (and what) or right already."""
+    """What was done about a bucket, or has to be: created, changed (and what) or right already.
+
+    Or it failed, as `differences` says.
+    """
 
     bucket_name: str
-    action: Literal["created", "changed", "right"]
+    action: Literal["created", "changed", "right", "failed"]
     differences: Sequence[str] = ()
 
 
 async def sync_buckets(
     settings: Settings, policy: Sequence[BucketPolicy], *, check: bool = False
-) -> list[BucketChange]:
+) -> AsyncGenerator[BucketChange]:
     """Create or update each bucket, then read it back and compare. With `check`, only compare.
 
-    Raises SupabaseError.
+    Where one fails, the others are still seen to. Raises SupabaseError when Storage does not
+    answer, or refuses the key.
     """
     async with open_storage(settings) as storage:
-        return [await _sync_bucket(storage, one, check=check) for one in policy]
+        for one in policy:
+            try:
+                change = await _sync_bucket(storage, one, check=check)
+            except BucketError as error:
+                change = BucketChange(one.bucket_name, "failed", [str(error)])
+            except StorageApiError as error:
+                if not _is_of_one_bucket(error):
+                    raise
+                change = BucketChange(one.bucket_name, "failed", [describe_refusal(error)])
+            yield change
+
+
+def _is_of_one_bucket(error: StorageApiError) -> bool:
+    """Would Storage answer for another bucket? A status that is a number was in no answer of it."""
+    status = error.status
+    return isinstance(status, str) and status.startswith("4") and status not in OF_THE_KEY
 
 
 async def _sync_bucket(storage: Any, policy: BucketPolicy, *, check: bool) -> BucketChange:
+    if not policy.mime_types:  # of which Storage would make a bucket for everything
+        raise BucketError(
+            "no format leads to it: add a row to media_formats, or remove that of media_buckets"
+        )
     bucket = await _read(storage, policy.bucket_name)
     differences = _differences(bucket, policy)
     if bucket is None:
@@ -53,9 +78,7 @@ async def _sync_bucket(storage: Any, policy: BucketPolicy, *, check: bool) -> Bu
         return change
     await _write(storage, policy, create=bucket is None)
     if remaining := _differences(await _read(storage, policy.bucket_name), policy):
-        raise BucketError(
-            f"bucket {policy.bucket_name} did not take its settings: {'; '.join(remaining)}"
-        )
+        raise BucketError(f"it did not take its settings: {'; '.join(remaining)}")
     return change
 
 
@@ -88,8 +111,8 @@ async def _write(storage: Any, policy: BucketPolicy, *, create: bool) -> None:
     except StorageApiError as error:
         if error.status in TOO_LARGE:
             raise BucketError(
-                f"bucket {policy.bucket_name}: {policy.file_size_limit} bytes are more than "
-                "the server's own limit; lower media_buckets.file_size_limit or raise the server's"
+                f"{policy.file_size_limit} bytes are more than the server's own limit;"
+                " lower media_buckets.file_size_limit or raise the server's"
             ) from None
         raise
 

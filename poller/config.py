@@ -123,6 +123,10 @@ class Settings(BaseSettings):
     supabase_service_key: Secret | None = Field(
         default=None, description="Key of the role service_role; uploads and removes files."
     )
+    supabase_anon_key: Secret | None = Field(
+        default=None,
+        description="Key that everybody may have; `pgmedia doctor` tries that it opens nothing.",
+    )
     whatsapp_token: Secret | None = Field(
         default=None, description="Access token of the WhatsApp Business Cloud API."
     )

@@ -88,6 +88,16 @@ def longest(timeout: float, size: int) -> float:
     return timeout + size / SLOWEST_BYTES_PER_SECOND
 
 
+async def first_bytes(response: httpx.Response, limit: int) -> bytes:
+    """The first bytes of a streamed answer, as they came; no more is read of it."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) >= limit:
+            break
+    return bytes(body[:limit])
+
+
 def retry_after(response: httpx.Response) -> float | None:
     """The header Retry-After in seconds, from either of its forms, as it came: SQL judges it.
 

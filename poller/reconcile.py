@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 from storage3 import AsyncStorageClient
@@ -20,7 +21,9 @@ from storage3.types import SearchV2Options
 
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
+from poller.http import ProviderError, open_client
 from poller.records import Difference, Fix, ReconcileRun, StoredFile
+from poller.storage import PathError, Storage
 from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
 
 Result = TypeVar("Result")
@@ -34,8 +37,10 @@ ASKED_AT_ONCE = 32
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits before a request to storage is repeated."""
 PASSES_BY_ITSELF = {"429", "500", "502", "503", "504", "544"}
-NOT_THERE = {("404", "not_found"), ("400", "InvalidKey")}
-"""How storage says that it has no such file, or cannot have one of such a name."""
+NO_CONNECTION = {"network", "unreachable"}
+OF_ALL_FILES = {401, 403, 408, 429}
+TOO_LONG = {414, 431}
+"""How a gateway says that it does not pass on the URL of a file."""
 
 
 @asynccontextmanager
@@ -46,10 +51,21 @@ async def reconciling(
 
     `progress` is told how far it is. What storage does not do in the block is a SupabaseError.
     """
-    run = await database.begin_reconcile(str(settings.supabase_url), bucket_name)
+    assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
+    host = urlsplit(settings.supabase_url).hostname or ""
+    run = await database.begin_reconcile(settings.supabase_url, bucket_name)
     try:
-        async with open_storage(settings) as storage:
-            yield Reconciliation(database, storage, run, progress)
+        async with (
+            open_client({host}, settings.pgmedia_timeout_seconds, ASKED_AT_ONCE) as client,
+            open_storage(settings) as storage,
+        ):
+            files = Storage(
+                client,
+                settings.supabase_url,
+                settings.supabase_service_key,
+                settings.pgmedia_timeout_seconds,
+            )
+            yield Reconciliation(database, storage, files, run, progress)
     finally:
         with contextlib.suppress(*DATABASE_AWAY):  # the next run then forgets this one
             await database.end_reconcile(run)
@@ -61,6 +77,7 @@ class Reconciliation:
 
     database: Database
     storage: AsyncStorageClient
+    files: Storage
     run: ReconcileRun
     progress: Callable[[str], None]
 
@@ -75,18 +92,28 @@ class Reconciliation:
                 self.progress(f"{files:,} files listed")
         return files
 
-    async def compare(self) -> None:
+    async def compare(self) -> int:
+        """Find what differs; returns how many files are none of pgmedia's and left alone."""
+        foreign = 0
         for bucket in self.run.bucket_names:
             after: str | None = ""
             while after is not None:
                 self.progress(f"comparing {bucket} {after}")
-                after = await self.database.compare_storage(self.run, bucket, after, PATHS_AT_ONCE)
+                after, number = await self.database.compare_storage(
+                    self.run, bucket, after, PATHS_AT_ONCE
+                )
+                foreign += number
+        return foreign
 
-    async def confirmed(self) -> AsyncGenerator[Difference]:
-        """The differences, each after its file was asked for."""
+    async def confirmed(self) -> AsyncGenerator[Difference | StoredFile]:
+        """The differences, each after its file was asked for; or the file, if that cannot be."""
         while paths := await self.database.list_differences(self.run, "found", ASKED_AT_ONCE):
-            for one in await self.database.confirm_differences(self.run, await self._ask(paths)):
+            files = await self._ask(paths)
+            for one in await self.database.confirm_differences(self.run, files):
                 yield one
+            for one in files:
+                if one.is_there is None:
+                    yield one
 
     async def fix(self) -> AsyncGenerator[Fix]:
         """Fix what was confirmed, and still is when asked again."""
@@ -121,17 +148,12 @@ class Reconciliation:
         while True:
             page = await patiently(lambda: self.storage.from_(bucket).list_v2(options))  # noqa: B023
             files = [
-                StoredFile(
-                    bucket,
-                    one.name,
-                    is_there=True,
-                    file_size=(one.metadata or {}).get("size"),
-                    mime_type=(one.metadata or {}).get("mimetype"),
-                    created_at=one.created_at,
-                    updated_at=one.updated_at,
+                StoredFile.read(
+                    bucket, one.name, (one.metadata or {}).get("size"),
+                    (one.metadata or {}).get("mimetype"), one.created_at, one.updated_at,
                 )
                 for one in page.objects
-            ]
+            ]  # fmt: skip
             yield await self.database.add_listing(self.run, files)
             if not page.hasNext:
                 return
@@ -144,20 +166,20 @@ class Reconciliation:
 
     async def _ask_for_one(self, bucket: str, path: str) -> StoredFile:
         try:
-            info = await patiently(lambda: self.storage.from_(bucket).info(path))
-        except StorageApiError as error:
-            if (str(error.status), error.code) in NOT_THERE:
-                return StoredFile(bucket, path, is_there=False)
-            raise
-        return StoredFile(
-            bucket,
-            path,
-            is_there=True,
-            file_size=info["size"],
-            mime_type=info["content_type"],
-            created_at=info["created_at"],
-            updated_at=info["last_modified"],
-        )
+            return await patiently(lambda: self.files.info(bucket, path))
+        except ProviderError as error:
+            if not _is_of_one_file(error):
+                raise
+            return StoredFile(bucket, path, is_there=None, problem=error.failure.text)
+
+
+def _is_of_one_file(error: ProviderError) -> bool:
+    """Would storage answer for another file? It refused by a code of its own, or the URL."""
+    status, code = error.failure.http_status or 0, error.failure.provider_code
+    if isinstance(error, PathError) or status in TOO_LONG:
+        return True
+    of_storage = code is not None and code not in {*NO_CONNECTION, "NoSuchBucket"}
+    return of_storage and 400 <= status < 500 and status not in OF_ALL_FILES
 
 
 async def patiently(request: Callable[[], Awaitable[Result]]) -> Result:
@@ -167,6 +189,12 @@ async def patiently(request: Callable[[], Awaitable[Result]]) -> Result:
             return await request()
         except StorageApiError as error:
             if str(error.status) not in PASSES_BY_ITSELF:
+                raise
+        except ProviderError as error:
+            failure = error.failure
+            if failure.provider_code not in NO_CONNECTION and (
+                str(failure.http_status) not in PASSES_BY_ITSELF
+            ):
                 raise
         except httpx.TransportError:
             pass

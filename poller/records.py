@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
+
+MOST_BYTES = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +107,33 @@ class ReconcileRun:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """What storage says of a path; size in bytes. With `is_there` false, nothing else."""
+    """What storage says of a path; size in bytes. Unless `is_there`, nothing else.
+
+    `is_there` is None when it did not say, for `problem`.
+    """
 
     bucket_name: str
     storage_path: str
-    is_there: bool
+    is_there: bool | None
     file_size: int | None = None
     mime_type: str | None = None
-    created_at: datetime | str | None = None
-    updated_at: datetime | str | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    problem: str | None = None
+
+    @classmethod
+    def read(
+        cls, bucket: str, path: str, size: object, mime_type: object, created: object,
+        updated: object,
+    ) -> Self:  # fmt: skip
+        """A file that is there, by an answer of storage. Raises ValueError if it is none."""
+        if size is not None and not (type(size) is int and 0 <= size < MOST_BYTES):
+            raise ValueError(size)
+        if mime_type is not None and not (isinstance(mime_type, str) and mime_type.isprintable()):
+            raise ValueError(mime_type)
+        if b"\0" in path.encode():  # UnicodeEncodeError for half a character: neither is a text
+            raise ValueError(path)
+        return cls(bucket, path, True, size, mime_type, _time(created), _time(updated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +156,20 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What was done about a difference; so many attachments were queued again."""
+    """What was done about a difference: so many attachments were queued again.
+
+    `expired` of them failed at once, as WhatsApp no longer has them.
+    """
 
     difference: Literal["orphan", "missing", "differs"]
     bucket_name: str
     storage_path: str
-    outcome: Literal["removal queued", "queued again", "changed meanwhile", "in use, try again"]
+    outcome: Literal[
+        "removal queued", "queued again", "changed meanwhile", "storage did not say",
+        "in use, try again",
+    ]  # fmt: skip
     attachments: int | None
+    expired: int | None
 
     @property
     def done(self) -> bool:
@@ -157,3 +184,11 @@ class MediaSetting:
     value: str | None
     default_value: str | None
     meaning: str
+
+
+def _time(value: object) -> datetime | None:
+    if value is None or isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(value)  # noqa: TRY004
+    return datetime.fromisoformat(value)

@@ -1,10 +1,12 @@
-"""Supabase Storage: upload a file, remove files. The hot path goes over HTTP directly, streamed."""
+"""Supabase Storage: upload a file, remove files, ask for one. Over HTTP directly, and streamed."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import AsyncIterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -14,6 +16,7 @@ from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
     describe_error,
+    first_bytes,
     json_list,
     json_object,
     longest,
@@ -21,11 +24,31 @@ from poller.http import (
     plain,
     retry_after,
 )
-from poller.records import Failure
+from poller.records import Failure, StoredFile
 
 REMOVE_AT_MOST = 1000
 """Names that one call may remove."""
+ANSWER_BYTES = 8_388_608
+"""More of an answer is not read: the rows of as many removed files as one call may name fit in."""
+NOT_THERE = {("404", "not_found"), ("400", "InvalidKey")}
+"""How storage says that it has no such file, or cannot have one of such a name."""
 HTTP_STATUS = re.compile("[1-5][0-9][0-9]")
+
+
+class PathError(ProviderError):
+    """No URL leads to a file of this path, as every client and proxy would shorten it."""
+
+    def __init__(self, bucket: str, path: str) -> None:
+        text = f"Invalid key: {plain(bucket)}/{plain(path)}: it has . or .. between its slashes"
+        super().__init__(Failure("storage", text[:500], provider_code="InvalidKey"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A status with its headers, and the first ANSWER_BYTES of the body."""
+
+    response: httpx.Response
+    body: bytes
 
 
 class Storage:
@@ -59,10 +82,20 @@ class Storage:
             "Cache-Control": cache_control,
             "x-upsert": "true",
         }
-        place = f"/object/{quote(bucket, safe='')}/{quote(path)}"
+        place = f"/object/{_place(bucket, path)}"
         answer = await self._call("POST", place, size, headers=headers, content=content)
-        if not isinstance(json_object(answer.content).get("Key"), str):
+        if not isinstance(json_object(answer.body).get("Key"), str):
             raise ProviderError(_foreign(answer))
+
+    async def info(self, bucket: str, path: str) -> StoredFile:
+        """What storage says of the file at a path, also that it is not there."""
+        answer = await self._ask("GET", f"/object/info/{_place(bucket, path)}", 0)
+        said = json_object(answer.body)
+        if answer.response.is_success:
+            return _described(bucket, path, said, answer)
+        if (str(said.get("statusCode")), said.get("error")) in NOT_THERE:
+            return StoredFile(bucket, path, is_there=False)
+        raise ProviderError(_refusal(answer))
 
     async def remove(self, bucket: str, paths: Sequence[str]) -> None:
         """Remove up to REMOVE_AT_MOST files; those that are not there count as removed.
@@ -72,12 +105,12 @@ class Storage:
         """
         place = f"/object/{quote(bucket, safe='')}"
         answer = await self._call("DELETE", place, 0, json={"prefixes": list(paths)})
-        removed = json_list(answer.content)
+        removed = json_list(answer.body)
         if removed is None:
             raise ProviderError(_foreign(answer))
         if len(removed) < len(set(paths)):
             answer = await self._call("GET", "/bucket", 0)
-            if not json_list(answer.content):
+            if not json_list(answer.body):
                 text = "the key sees no bucket: there is none, or it is not service_role's"
                 raise ProviderError(Failure("storage", text, http_status=403))
 
@@ -90,28 +123,59 @@ class Storage:
         headers: dict[str, str] | None = None,
         content: bytes | AsyncIterable[bytes] | None = None,
         json: object = None,
-    ) -> httpx.Response:
+    ) -> _Answer:
+        answer = await self._ask(method, path, size, headers=headers, content=content, json=json)
+        if not answer.response.is_success:
+            raise ProviderError(_refusal(answer))
+        return answer
+
+    async def _ask(
+        self,
+        method: str,
+        path: str,
+        size: int,
+        *,
+        headers: dict[str, str] | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
+        json: object = None,
+    ) -> _Answer:
         key = self._key.get_secret_value()
+        own = {"Authorization": f"Bearer {key}", "apikey": key, "Accept-Encoding": "identity"}
         try:
-            async with asyncio.timeout(longest(self._timeout, size)):
-                response = await self._client.request(
-                    method,
-                    self._url + path,
-                    headers={"Authorization": f"Bearer {key}", "apikey": key, **(headers or {})},
-                    content=content,
+            async with (
+                asyncio.timeout(longest(self._timeout, size)),
+                self._client.stream(
+                    method, self._url + path, headers=own | (headers or {}), content=content,
                     json=json,
-                )
+                ) as response,
+            ):  # fmt: skip
+                return _Answer(response, await first_bytes(response, ANSWER_BYTES))
         except NETWORK_ERRORS as error:
             failure = Failure("storage", describe_error(error), provider_code=network_code(error))
             raise ProviderError(failure) from error
-        if not response.is_success:
-            raise ProviderError(_refusal(response))
-        return response
 
 
-def _refusal(response: httpx.Response) -> Failure:
+def _place(bucket: str, path: str) -> str:
+    if {".", ".."} & set(path.split("/")):
+        raise PathError(bucket, path)
+    return f"{quote(bucket, safe='')}/{quote(path)}"
+
+
+def _described(bucket: str, path: str, said: dict[str, Any], answer: _Answer) -> StoredFile:
+    try:
+        if said.get("name", path) != path:  # a proxy has changed the URL
+            raise ValueError  # noqa: TRY301
+        return StoredFile.read(
+            bucket, path, said["size"], said["content_type"], said["created_at"],
+            said["last_modified"],
+        )  # fmt: skip
+    except (KeyError, ValueError):
+        raise ProviderError(_foreign(answer)) from None
+
+
+def _refusal(answer: _Answer) -> Failure:
     """The status in the body decides; Storage answers almost everything with HTTP 400."""
-    body = json_object(response.content)
+    response, body = answer.response, json_object(answer.body)
     status = str(body.get("statusCode", ""))
     return Failure(
         "storage",
@@ -122,7 +186,8 @@ def _refusal(response: httpx.Response) -> Failure:
     )
 
 
-def _foreign(response: httpx.Response) -> Failure:
+def _foreign(answer: _Answer) -> Failure:
     """A success that Storage would not report so: another server, or a proxy's page."""
-    text = f"HTTP {response.status_code} with an answer that is none of Supabase Storage's"
-    return Failure("storage", text, http_status=response.status_code)
+    status = answer.response.status_code
+    text = f"HTTP {status} with an answer that is none of Supabase Storage's"
+    return Failure("storage", text, http_status=status)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import httpx
+import jwt
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.http import plain
+from poller.http import ProviderError, plain
+from poller.records import Failure
+from poller.storage import ANSWER_BYTES
 
+FOREIGN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+"""What the client raises on answers that are no JSON, or other JSON than was asked for."""
+NEEDED = "SUPABASE_SERVICE_KEY must be a secret key (sb_secret_...) or that of service_role"
 NOT_FOUND = {"404", 404}
 
 
@@ -24,24 +31,84 @@ class SupabaseError(Exception):
 async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]:
     """The client, with the service key. What Storage does not do in the block is a SupabaseError.
 
-    SUPABASE_URL and SUPABASE_SERVICE_KEY must be set.
+    So is a key that cannot be the right one. SUPABASE_URL and SUPABASE_SERVICE_KEY must be set.
     """
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     where = f"storage at {settings.supabase_url}"
-    async with httpx.AsyncClient(timeout=settings.pgmedia_timeout_seconds) as http:
+    key = settings.supabase_service_key.get_secret_value()
+    if problem := judge_key(key, datetime.now(UTC)):
+        raise SupabaseError(f"the storage key is {problem}")
+    async with httpx.AsyncClient(
+        timeout=settings.pgmedia_timeout_seconds,
+        headers={"Accept-Encoding": "identity"},
+        event_hooks={"response": [_bound]},
+    ) as http:
         try:
-            supabase = await acreate_client(
-                settings.supabase_url,
-                settings.supabase_service_key.get_secret_value(),
-                options=AsyncClientOptions(httpx_client=http),
-            )
+            options = AsyncClientOptions(httpx_client=http)
+            supabase = await acreate_client(settings.supabase_url, key, options=options)
             yield supabase.storage
         except StorageApiError as error:
             raise SupabaseError(f"{where} {describe_refusal(error)}") from None
+        except ProviderError as error:
+            raise SupabaseError(f"{where} {describe_failure(error.failure)}") from None
         except httpx.HTTPError as error:
             raise SupabaseError(f"{where} did not answer: {type(error).__name__}") from None
-        except (ValueError, TypeError):  # no JSON, or not what was asked for
+        except FOREIGN:
             raise SupabaseError(f"{where} gave an answer that is none of Supabase's") from None
+
+
+def judge_key(key: str, now: datetime) -> str | None:
+    """What is wrong with a service key by itself; None if Storage has to be asked.
+
+    Storage answers the key of `anon` with an empty list of buckets, as if there were none.
+    """
+    if key.startswith("sb_secret_"):
+        return None
+    if key.startswith("sb_publishable_"):
+        return f"a publishable key: {NEEDED}"
+    try:
+        claims = jwt.decode(key, options={"verify_signature": False})
+    except jwt.InvalidTokenError:
+        return f"malformed: {NEEDED}"
+    role, ends = claims.get("role"), claims.get("exp")
+    if role != "service_role":
+        return f"the key of the role {plain(role)}: {NEEDED}"
+    if isinstance(ends, int | float) and ends <= now.timestamp():
+        return f"expired {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC: {NEEDED}"
+    return None
+
+
+async def _bound(response: httpx.Response) -> None:
+    """Read no more of an answer than one of Storage's can have, and as it came: unasked, no
+    compression is undone."""
+    response.headers.pop("Content-Encoding", None)
+    assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
+    response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        received = 0
+        async for piece in self._stream:
+            received += len(piece)
+            if received > ANSWER_BYTES:
+                raise ValueError(received)
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+def describe_failure(failure: Failure) -> str:
+    """What Storage said to a direct call, as `describe_refusal` has it."""
+    if failure.provider_code in {"network", "unreachable"}:
+        return f"did not answer: {failure.text}"
+    if failure.provider_code is None:
+        return f"answered {failure.text}"
+    return f"refused: {failure.text} ({failure.provider_code})"
 
 
 def describe_refusal(error: StorageApiError) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from urllib.parse import quote
 from uuid import UUID
 
 import asyncpg
@@ -73,13 +74,19 @@ async def get_media_url(
 
 
 async def _sign(settings: Settings, policy: UrlPolicy, seconds: int) -> str:
+    if {"", ".", ".."} & set(policy.storage_path.split("/")):
+        raise UrlError(
+            f"media {policy.media_id} is stored as {policy.bucket_name}/{policy.storage_path}: no"
+            " URL leads there"
+        )
     options: URLOptions = {}
     if policy.attachment_name is not None:
         options["download"] = policy.attachment_name
     async with open_storage(settings) as storage:
         bucket = storage.from_(policy.bucket_name)
         try:
-            signed = await bucket.create_signed_url(policy.storage_path, seconds, options)
+            path = quote(policy.storage_path)  # as the client undoes it
+            signed = await bucket.create_signed_url(path, seconds, options)
         except StorageApiError as error:
             if error.status in NOT_FOUND:
                 raise UrlError(

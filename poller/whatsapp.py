@@ -15,6 +15,7 @@ from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
     describe_error,
+    first_bytes,
     json_object,
     longest,
     network_code,
@@ -67,7 +68,7 @@ class WhatsApp:
                 asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
                 self._get(url, {"phone_number_id": phone} if phone else {}) as response,
             ):
-                body = json_object(await _first_bytes(response, DESCRIPTION_BYTES))
+                body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
         except NETWORK_ERRORS as error:
             raise _network_failure(error) from error
         file_url = body.get("url")
@@ -92,7 +93,7 @@ class WhatsApp:
                 asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
                 self._get(url, {"fields": fields}) as response,
             ):
-                body = json_object(await _first_bytes(response, DESCRIPTION_BYTES))
+                body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
         except NETWORK_ERRORS as error:
             raise _network_failure(error) from error
         if not isinstance(body.get("id"), str):
@@ -183,7 +184,7 @@ class _Answer:
             self._response = await self._client.send(self._request, stream=True)
             if self._response.is_success:
                 return self._response
-            body = await _first_bytes(self._response, DESCRIPTION_BYTES)
+            body = await first_bytes(self._response, DESCRIPTION_BYTES)
         except NETWORK_ERRORS as error:
             await self._close()
             raise _network_failure(error) from error
@@ -199,15 +200,6 @@ class _Answer:
     async def _close(self) -> None:
         if self._response is not None:
             await self._response.aclose()
-
-
-async def _first_bytes(response: httpx.Response, limit: int) -> bytes:
-    body = b""
-    async for piece in response.aiter_raw():
-        body += piece
-        if len(body) >= limit:
-            break
-    return body[:limit]
 
 
 def _refusal(response: httpx.Response, body: bytes, token: SecretStr) -> Failure:

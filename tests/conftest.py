@@ -175,7 +175,8 @@ def settings(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Se
 async def buckets(settings: Settings, database: str) -> None:
     """The buckets exist, and the database knows where storage is: an operator's work."""
     operator = await Database.connect(database, "test buckets", 1)
-    await sync_buckets(settings, await operator.bucket_policy())
+    async for change in sync_buckets(settings, await operator.bucket_policy()):
+        assert change.action == "created"
     await operator.set_project_url(str(settings.supabase_url))
     await operator.close()
 

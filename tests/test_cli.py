@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 import sys
@@ -310,23 +311,31 @@ async def test_a_limit_above_the_servers_own(run: Run, storage: StorageApi, db: 
         "update media_buckets set file_size_limit = 52428801 where bucket_name = 'videos'"
     )
 
-    code, _, (line,) = await run("buckets")
-
-    assert code == 1
-    assert line == (
-        "pgmedia: bucket videos: 52428801 bytes are more than the server's own limit; lower"
-        " media_buckets.file_size_limit or raise the server's"
+    await db.execute(
+        "delete from media_formats where media_type = 'document';"
+        "update media_formats set arrives_as = array_remove(arrives_as, 'document')"
     )
-    del storage
+
+    code, said, problems = await run("buckets")
+
+    assert (code, problems) == (1, [
+        "pgmedia: bucket documents: no format leads to it: add a row to media_formats, or remove"
+        " that of media_buckets",
+        "pgmedia: bucket videos: 52428801 bytes are more than the server's own limit; lower"
+        " media_buckets.file_size_limit or raise the server's",
+    ])  # fmt: skip
+    assert said == [f"{name}: created; it does not exist" for name in ("audio", "images")]
+    assert await db.fetchval("select project_url from media_settings") == storage.url
+    assert (await run("buckets", "--check"))[0] == 1
 
 
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
         ("wrong", "refused: signature verification failed"),
-        ("expired", 'refused: "exp" claim timestamp check failed'),
-        ("anon", "refused: "),
-        ("junk", "refused: Invalid Compact JWS"),
+        ("expired", "the storage key is expired 20"),
+        ("anon", "the storage key is the key of the role anon: SUPABASE_SERVICE_KEY must be"),
+        ("junk", "the storage key is malformed: SUPABASE_SERVICE_KEY must be"),
     ],
 )
 async def test_a_key_that_is_refused(run: Run, storage: StorageApi, kind: str, words: str) -> None:
@@ -352,6 +361,12 @@ async def test_a_key_that_is_refused(run: Run, storage: StorageApi, kind: str, w
         (Fault(200, "<html>\n<body>a login page"), "gave an answer that is none of Supabase's"),
         (Fault(200, ["x"]), "gave an answer that is none of Supabase's"),
         (Fault(200, {"x": 1}), "gave an answer that is none of Supabase's"),
+        (Fault(200, "[" * 200_000), "gave an answer that is none of Supabase's"),
+        (Fault(200, b"x" * 9_000_000), "gave an answer that is none of Supabase's"),
+        (
+            Fault(200, gzip.compress(bytes(50_000_000)), {"Content-Encoding": "gzip"}),
+            "gave an answer that is none of Supabase's",
+        ),
         (Fault(302, headers={"Location": "/x"}), "answered HTTP 302"),
         (Fault.disconnect(), "did not answer: "),
         (Fault.disconnect(after=5), "did not answer: "),
@@ -387,10 +402,10 @@ async def test_a_bucket_that_does_not_take_its_settings(run: Run, storage: Stora
     }  # fmt: skip
     storage.faults.always("bucket", Fault(200, wrong))
 
-    code, said, (line,) = await run("buckets")
+    code, said, (line, *_) = await run("buckets")
 
     assert (code, said) == (1, [])
-    assert re.match("pgmedia: bucket [a-z]+ did not take its settings: public is True", line)
+    assert re.match("pgmedia: bucket [a-z]+: it did not take its settings: public is True", line)
 
 
 def test_a_file_in_the_way(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023"}
+WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD061", "MD062"}
 """Errors of the functions about what was passed to them; the README lists them."""
 
 # importing a module adds its commands to the application

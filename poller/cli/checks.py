@@ -7,11 +7,12 @@ import json
 import signal
 import sys
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, app, say
+from poller.cli.app import FAILED, app, duration, say
 
 STOPPED = 128 + signal.SIGTERM
 
@@ -21,12 +22,20 @@ def doctor(
     as_json: Annotated[
         bool, typer.Option("--json", help="All findings as one JSON object.")
     ] = False,
+    within: Annotated[
+        timedelta | None,
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="Give up the rest after a time such as 90s; by default 5m.",
+        ),
+    ] = None,
 ) -> None:
     """Check settings, database, WhatsApp and storage, and say what to do about what is wrong.
 
     A small file is stored in each bucket, read and removed. Exit code 1 if anything is wrong.
     """
-    from poller.doctor import Finding, Findings, examine
+    from poller.doctor import LONGEST, Finding, Findings, examine
 
     made: list[Finding] = []
 
@@ -40,7 +49,7 @@ def doctor(
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await examine(Findings(tell))
+        await examine(Findings(tell), (within or LONGEST).total_seconds())
 
     try:
         asyncio.run(run())

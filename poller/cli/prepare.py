@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from typing import Annotated
 
 import asyncpg
@@ -45,18 +46,27 @@ def buckets(
 
     settings = Settings.from_env("supabase_url", "supabase_service_key")
 
-    async def run() -> bool:
+    async def run() -> set[str]:
+        actions: set[str] = set()
         async with connected(settings) as database:
-            changes = await sync_buckets(settings, await database.bucket_policy(), check=check)
-            for change in changes:
-                action = "differs" if check and change.action != "right" else change.action
-                differences = "".join(f"; {one}" for one in change.differences)
-                say(f"{change.bucket_name}: {action}{differences}")
-            if not check:
+            policy = await database.bucket_policy()
+            async with aclosing(sync_buckets(settings, policy, check=check)) as changes:
+                async for change in changes:
+                    actions.add(change.action)
+                    differs = check and change.action in {"created", "changed"}
+                    action = "differs" if differs else change.action
+                    if action == "failed":
+                        why = "; ".join(change.differences)
+                        typer.echo(f"pgmedia: bucket {change.bucket_name}: {why}", err=True)
+                        continue
+                    differences = "".join(f"; {one}" for one in change.differences)
+                    say(f"{change.bucket_name}: {action}{differences}")
+            if not check and actions - {"failed"}:
                 await _set_project_url(database, settings)
-        return all(change.action == "right" for change in changes)
+        return actions
 
-    if not asyncio.run(run()) and check:
+    actions = asyncio.run(run())
+    if "failed" in actions or (check and actions != {"right"}):
         raise typer.Exit(FAILED)
 
 

@@ -15,7 +15,7 @@ import typer
 from poller.cli.app import FAILED, app, connected, say
 from poller.config import Settings
 from poller.http import plain
-from poller.records import Difference, Fix
+from poller.records import Difference, Fix, StoredFile
 
 KINDS = ("orphan", "missing", "differs")
 
@@ -27,7 +27,7 @@ def reconcile(
         typer.Option(
             "--fix",
             help="Queue orphans for removal, and the attachments of missing and wrong files for"
-            " another download.",
+            " another download; those that WhatsApp keeps no longer fail.",
         ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
@@ -54,14 +54,17 @@ def reconcile(
             reconciling(settings, database, bucket, report.progress) as work,
         ):
             report.files = await work.list_files()
-            await work.compare()
-            async for difference in work.confirmed():
-                report.found(difference)
+            report.foreign = await work.compare()
+            async for one in work.confirmed():
+                if isinstance(one, Difference):
+                    report.found(one)
+                else:
+                    report.unknown(one)
             if fix and report.differences.total() and (yes or await _agreed(report.plan())):
-                async for one in work.fix():
-                    report.fixed(one)
+                async for fixed in work.fix():
+                    report.fixed(fixed)
         report.totals()
-        return report.differences.total() == report.outcomes["fixed"]
+        return report.differences.total() == report.outcomes["fixed"] and not report.unknowns
 
     if not asyncio.run(run()):
         raise typer.Exit(FAILED)
@@ -72,6 +75,8 @@ class Report:
 
     def __init__(self, *, as_json: bool) -> None:
         self.files = 0
+        self.foreign = 0
+        self.unknowns = 0
         self.differences: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._as_json = as_json
@@ -85,19 +90,26 @@ class Report:
             sys.stderr.flush()
 
     def found(self, one: Difference) -> None:
-        if not self.differences and not self._as_json:
-            self._say(f"{'DIFFERENCE':<11} {'FILE':<62} DETAIL")
-        self.differences[one.difference] += 1
-        self._attachments += one.attachments
         if self._as_json:
             self._say(json.dumps(asdict(one), default=datetime.isoformat))
         else:
-            file = plain(f"{one.bucket_name}/{one.storage_path}")
-            self._say(f"{one.difference:<11} {file:<62} {_detail(one)}")
+            self._row(one.difference, one, _detail(one))
+        self.differences[one.difference] += 1
+        self._attachments += one.attachments
+
+    def unknown(self, one: StoredFile) -> None:
+        """Tell of a file that seems to differ, and of which storage did not say."""
+        if self._as_json:
+            place = {"bucket_name": one.bucket_name, "storage_path": one.storage_path}
+            self._say(json.dumps({"difference": "unknown", **place, "problem": one.problem}))
+        else:
+            self._row("unknown", one, one.problem or "")
+        self.unknowns += 1
 
     def fixed(self, one: Fix) -> None:
         self.outcomes["fixed" if one.done else "left"] += 1
-        self.outcomes[one.outcome] += one.attachments or 1
+        self.outcomes[one.outcome] += (one.attachments or 1) - (one.expired or 0)
+        self.outcomes["expired"] += one.expired or 0
         if self._as_json:
             self._say(json.dumps(asdict(one)))
         elif not one.done:
@@ -115,17 +127,35 @@ class Report:
         kinds = {kind: self.differences[kind] for kind in KINDS}
         fixed, left = self.outcomes["fixed"], self.outcomes["left"]
         if self._as_json:
-            totals = {"files": self.files, **kinds, "fixed": fixed, "left": left}
+            totals = {
+                "files": self.files, **kinds, "unknown": self.unknowns, "foreign": self.foreign,
+                "fixed": fixed, "expired": self.outcomes["expired"], "left": left,
+            }  # fmt: skip
             self._say(json.dumps({"totals": totals}))
             return
         found = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
+        if self.unknowns:
+            found += f", {self.unknowns:,} unknown"
         self._say(f"{_count(self.files, 'file')} in storage: {found}")
+        if self.foreign:
+            self._say(f"{_count(self.foreign, 'file')} that pgmedia did not make, left alone")
         if fixed or left:
             self._say(
                 f"{_count(self.outcomes['removal queued'], 'file')} queued for removal,"
                 f" {_count(self.outcomes['queued again'], 'attachment')} queued again,"
                 f" {left:,} not fixed"
             )
+        if expired := self.outcomes["expired"]:
+            self._say(
+                f"{_count(expired, 'attachment')} failed as media_expired: WhatsApp keeps them"
+                " no longer"
+            )
+
+    def _row(self, kind: str, one: Difference | StoredFile, detail: str) -> None:
+        if not self.differences and not self.unknowns:
+            self._say(f"{'DIFFERENCE':<11} {'FILE':<62} DETAIL")
+        file = plain(f"{one.bucket_name}/{one.storage_path}")
+        self._say(f"{kind:<11} {file:<62} {detail}")
 
     def _say(self, line: str) -> None:
         self.progress()

@@ -21,6 +21,7 @@ STORY = {
     "retried": "queued again, with all its attempts",
     "cancelled": "cancelled",
     "deleted": "deleted",
+    "file removed": "file {bucket_name}/{storage_path} removed from storage by {poller}",
 }
 """An event in words; any other is shown by its name and detail."""
 

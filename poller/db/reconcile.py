@@ -38,12 +38,16 @@ class Reconcile(Pool):
 
     async def compare_storage(
         self, run: ReconcileRun, bucket_name: str, after: str, limit: int
-    ) -> str | None:
-        """Compare the next paths after this one; returns the last of them, None at the end."""
-        return await self._value(
-            "select public.compare_media_storage($1, $2, $3, $4)",
+    ) -> tuple[str | None, int]:
+        """Compare the next paths after this one.
+
+        Returns the last of them, None at the end, and how many files are none of pgmedia's.
+        """
+        (row,) = await self._rows(
+            "select last_path, foreign_files from public.compare_media_storage($1, $2, $3, $4)",
             run.run_id, bucket_name, after, limit,
         )  # fmt: skip
+        return row["last_path"], row["foreign_files"]
 
     async def list_differences(
         self, run: ReconcileRun, status: Literal["found", "confirmed"], limit: int

@@ -1,33 +1,31 @@
-"""Is Storage where SUPABASE_URL says, and is the key that of the service role?"""
+"""Is Storage where SUPABASE_URL says, and are the keys what they should be?"""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 import httpx
 import jwt
+from pydantic import SecretStr
 
 from poller.config import Settings
+from poller.doctor.asking import Answer, ask
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
-from poller.http import NETWORK_ERRORS, describe_error, json_object, plain
+from poller.http import NETWORK_ERRORS, describe_error, json_list, plain
+from poller.supabase_client import judge_key
 
-NEEDED = "SUPABASE_SERVICE_KEY must be a secret key (sb_secret_...) or that of service_role"
 REFUSED = {"401", "403"}
 
 
 async def check_access(client: httpx.AsyncClient, settings: Settings, findings: Findings) -> bool:
     """Ask for the list of buckets; true if Storage answers and the key is good."""
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
-    key = settings.supabase_service_key.get_secret_value()
-    problem = judge_key(key, datetime.now(UTC))
+    key = settings.supabase_service_key
+    problem = judge_key(key.get_secret_value(), datetime.now(UTC))
     try:
-        answer = await client.get(
-            f"{settings.supabase_url}/storage/v1/bucket",
-            headers={"Authorization": f"Bearer {key}", "apikey": key},
-        )
+        answer = await _list_buckets(client, settings, key)
     except NETWORK_ERRORS as error:
         findings.wrong(
             "storage",
@@ -35,12 +33,9 @@ async def check_access(client: httpx.AsyncClient, settings: Settings, findings: 
         )
         _tell_key(problem, findings)
         return False
-    refusal = json_object(answer.content)
-    status = str(refusal.get("statusCode") or answer.status_code)
-    if status in REFUSED:
-        said = plain(refusal.get("message") or f"HTTP {status}")
-        problem = problem or f"refused ({said}): is it of the project at {settings.supabase_url}?"
-    elif fault := _fault(answer, refusal, settings.supabase_url):
+    if answer.code in REFUSED:
+        problem = problem or _refused(answer, settings)
+    elif fault := _fault(answer, settings.supabase_url):
         findings.wrong("storage", fault)
         _tell_key(problem, findings)
         return False
@@ -53,25 +48,52 @@ async def check_access(client: httpx.AsyncClient, settings: Settings, findings: 
     return problem is None
 
 
-def judge_key(key: str, now: datetime) -> str | None:
-    """What is wrong with a key by itself; None if Storage has to be asked.
-
-    Storage answers the key of `anon` with an empty list of buckets, as if there were none.
-    """
-    if key.startswith("sb_secret_"):
+async def check_anon_key(
+    client: httpx.AsyncClient, settings: Settings, findings: Findings
+) -> SecretStr | None:
+    """The key that everybody may have, if it is set and Storage accepts it: only then does a
+    refusal of it mean anything."""
+    key = settings.supabase_anon_key
+    if key is None:
         return None
-    if key.startswith("sb_publishable_"):
-        return f"a publishable key: {NEEDED}"
+    problem = _judge_anon_key(key.get_secret_value())
     try:
-        claims = jwt.decode(key, options={"verify_signature": False})
+        if problem is None:
+            answer = await _list_buckets(client, settings, key)
+            if answer.code in REFUSED:
+                problem = _refused(answer, settings)
+            else:
+                problem = _fault(answer, str(settings.supabase_url))
+    except NETWORK_ERRORS as error:
+        problem = f"not tried: {describe_error(error)}"
+    if problem is not None:
+        findings.wrong("anon key", f"SUPABASE_ANON_KEY is {problem}")
+        return None
+    findings.ok("anon key", "accepted")
+    return key
+
+
+def _judge_anon_key(key: str) -> str | None:
+    if key.startswith("sb_publishable_"):
+        return None
+    needed = "it must be a publishable key (sb_publishable_...) or that of anon"
+    if key.startswith("sb_secret_"):
+        return f"a secret key: {needed}"
+    try:
+        role = jwt.decode(key, options={"verify_signature": False}).get("role")
     except jwt.InvalidTokenError:
-        return f"malformed: {NEEDED}"
-    role, ends = claims.get("role"), claims.get("exp")
-    if role != "service_role":
-        return f"the key of the role {plain(role)}: {NEEDED}"
-    if isinstance(ends, int | float) and ends <= now.timestamp():
-        return f"expired {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC: {NEEDED}"
-    return None
+        return f"malformed: {needed}"
+    return None if role == "anon" else f"the key of the role {plain(role)}: {needed}"
+
+
+async def _list_buckets(client: httpx.AsyncClient, settings: Settings, key: SecretStr) -> Answer:
+    url = f"{settings.supabase_url}/storage/v1/bucket"
+    return await ask(client, "GET", url, settings.pgmedia_timeout_seconds, key=key)
+
+
+def _refused(answer: Answer, settings: Settings) -> str:
+    said = plain(answer.refusal.get("message") or f"HTTP {answer.code}")
+    return f"refused ({said}): is it of the project at {settings.supabase_url}?"
 
 
 def _tell_key(problem: str | None, findings: Findings) -> None:
@@ -81,25 +103,21 @@ def _tell_key(problem: str | None, findings: Findings) -> None:
         findings.wrong("storage key", problem)
 
 
-def _fault(answer: httpx.Response, refusal: dict[str, object], url: str) -> str | None:
+def _fault(answer: Answer, url: str) -> str | None:
     """Why this is no list of buckets."""
-    if refusal.get("message"):
-        return f"{url} said: {plain(refusal['message'])} (HTTP {answer.status_code})"
-    try:
-        buckets: object = json.loads(answer.content)
-    except ValueError:
-        buckets = None
-    if answer.is_success and isinstance(buckets, list):
+    if answer.refusal.get("message"):
+        return f"{url} said: {plain(answer.refusal['message'])} (HTTP {answer.status})"
+    if answer.is_success and json_list(answer.body) is not None:
         return None
-    if answer.is_server_error:
-        return f"{url} answered HTTP {answer.status_code}: it is down or paused"
+    if answer.status >= 500:
+        return f"{url} answered HTTP {answer.status}: it is down or paused"
     return (
-        f"{url} answered HTTP {answer.status_code} with what is none of Supabase's; SUPABASE_URL"
+        f"{url} answered HTTP {answer.status} with what is none of Supabase's; SUPABASE_URL"
         " must be the project URL, such as https://example.supabase.co"
     )
 
 
-def _compare_clocks(answer: httpx.Response, findings: Findings) -> None:
+def _compare_clocks(answer: Answer, findings: Findings) -> None:
     try:
         theirs = parsedate_to_datetime(answer.headers.get("Date", ""))
     except ValueError:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import SecretStr
 
 from poller.buckets import sync_buckets
 from poller.config import Settings
-from poller.doctor.access import check_access
+from poller.doctor.access import check_access, check_anon_key
 from poller.doctor.findings import Findings
-from poller.doctor.round_trip import round_trip
+from poller.doctor.round_trip import round_trip, sweep
 from poller.http import open_client
 from poller.records import BucketPolicy
 from poller.supabase_client import SupabaseError
@@ -33,31 +34,50 @@ async def check_storage(
         elif policy is None:
             findings.skipped("buckets", "the database did not say what they should be")
         else:
+            anon = await check_anon_key(client, settings, findings)
             for one in policy:
-                await _check_bucket(client, settings, one, findings)
+                await _check_bucket(client, settings, one, anon, findings)
 
 
 async def _check_bucket(
-    client: httpx.AsyncClient, settings: Settings, policy: BucketPolicy, findings: Findings
+    client: httpx.AsyncClient,
+    settings: Settings,
+    policy: BucketPolicy,
+    anon: SecretStr | None,
+    findings: Findings,
 ) -> None:
     check, trial = f"bucket {policy.bucket_name}", f"round trip in {policy.bucket_name}"
     try:
-        (change,) = await sync_buckets(settings, [policy], check=True)
+        (change,) = [one async for one in sync_buckets(settings, [policy], check=True)]
+        if change.action == "created":
+            swept = 0
+        else:
+            swept = await sweep(client, settings, policy.bucket_name)
     except SupabaseError as error:
         findings.wrong(check, str(error))
         findings.skipped(trial, "the bucket cannot be looked at")
         return
     if change.action == "right":
         findings.ok(check, f"as the policy has it, {'public' if policy.is_public else 'private'}")
+    elif change.action == "failed":
+        findings.wrong(check, "; ".join(change.differences))
     else:
-        differences = "; ".join(change.differences)
-        findings.wrong(check, f"{differences}: run pgmedia buckets")
-    if change.action == "created":
-        findings.skipped(trial, "the bucket does not exist")
+        findings.wrong(check, f"{'; '.join(change.differences)}: run pgmedia buckets")
+    if swept:
+        findings.note(f"old trials in {policy.bucket_name}", f"{swept} removed")
+    if change.action == "created" or not policy.mime_types:
+        why = "the bucket does not exist" if policy.mime_types else "it may hold no format"
+        findings.skipped(trial, why)
         return
-    problems = await round_trip(client, settings, policy)
+    problems = await round_trip(client, settings, policy, anon)
     if problems:
         findings.wrong(trial, "; ".join(problems))
     else:
-        read = "signed and public URL" if policy.is_public else "signed URL, nothing without a key"
-        findings.ok(trial, f"a file was stored, read by {read}, and removed")
+        findings.ok(trial, _done(policy, anon))
+
+
+def _done(policy: BucketPolicy, anon: SecretStr | None) -> str:
+    read = "signed and public URL" if policy.is_public else "signed URL, nothing without a key"
+    if anon is not None:
+        read += ", no file from anon" if policy.is_public else " nor with that of anon"
+    return f"a file was stored, read by {read}, and removed"

@@ -15,7 +15,8 @@ from tests.sql.queue_invariants import VIOLATIONS
 X = sha256(b"x")
 LONG_AGO = "2026-01-01T12:00:00Z"
 NOBODY = UUID(int=0)
-ORPHAN = "2026/01/by-hand.jpg"
+ORPHAN = "2026/01/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg"
+BY_HAND = "2026/01/by-hand.jpg"
 
 File = dict[str, Any]
 
@@ -57,8 +58,9 @@ async def compare(db: Any, run: UUID, limit: int = 1000) -> set[tuple[str, str]]
         after: str | None = ""
         while after is not None:
             after = await db.fetchval(
-                "select compare_media_storage($1, $2, $3, $4)", run, bucket, after, limit
-            )
+                "select last_path from compare_media_storage($1, $2, $3, $4)",
+                run, bucket, after, limit,
+            )  # fmt: skip
     rows = await db.fetch("select * from list_media_differences($1, 'found', 1000)", run)
     return {(row["bucket_name"], row["storage_path"]) for row in rows}
 

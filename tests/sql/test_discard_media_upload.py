@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from tests.helpers import (
-    POLLER,
     begin_upload,
     claim,
     finish_upload,
@@ -18,8 +17,7 @@ from tests.helpers import (
     refused,
     sha256,
 )
-
-HASH = sha256(b"a photo")
+from tests.sql.deletions import HASH, claim_deletions, finish_deletions
 
 
 async def discard(db: Any, begun: Any) -> bool:
@@ -28,15 +26,8 @@ async def discard(db: Any, begun: Any) -> bool:
     )
 
 
-async def claim_deletions(db: Any, poller: str = POLLER) -> dict[UUID, int]:
-    rows = await db.fetch("select * from claim_media_deletions($1, 10)", poller)
-    return {row["id"]: row["fencing_token"] for row in rows}
-
-
-async def finish_deletions(db: Any, held: dict[UUID, int], poller: str = POLLER) -> int:
-    return await db.fetchval(
-        "select finish_media_deletions($1, $2, $3)", poller, list(held), list(held.values())
-    )
+async def discard_path(db: Any, path: str) -> bool:
+    return await discard(db, {"bucket_name": "images", "storage_path": path})
 
 
 async def upload_too_late(db: Any, recorded: bool) -> tuple[Any, dict[UUID, int]]:
@@ -118,3 +109,35 @@ async def test_a_path_in_use_is_kept(db: Any, state: str) -> None:
     assert await discard(db, begun) is False
 
     assert await claim_deletions(db) == {}
+
+
+async def test_an_upload_nobody_recorded_is_removed(db: Any) -> None:
+    path = f"2026/01/{uuid4()}.jpg"
+    assert await discard_path(db, path) is True
+    assert await discard_path(db, path) is False
+
+    held = await claim_deletions(db)
+    assert len(held) == 1
+    assert await finish_deletions(db, held) == 1
+
+
+@pytest.mark.parametrize("path", ["x.jpg", "2026/01/x.jpg", "mine/2026/01/x.jpg", "../x", ""])
+async def test_a_path_that_no_upload_has_is_not_removed(db: Any, path: str) -> None:
+    assert await discard_path(db, path) is False
+
+    assert await claim_deletions(db) == {}
+
+
+async def test_a_path_in_use_is_not_removed(db: Any) -> None:
+    media = await queue_media(db)
+    token = (await claim(db))[media]
+    begun = await begin_upload(db, media, token, content_hash=sha256(b"x"))
+    path = begun["storage_path"]
+
+    assert await discard_path(db, path) is False  # another attempt is at it
+    await finish_upload(db, media, token, begun["object_id"])
+    assert await discard_path(db, path) is False  # stored
+    await db.execute("select delete_media($1)", media)
+    assert await discard_path(db, path) is False  # on its way out
+
+    assert await db.fetchval("select count(*) from media_deletion_queue") == 1

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from tests.conftest import Connect
 from tests.helpers import (
-    add_message,
     begin_upload,
-    blocked,
     claim,
+    describe,
     events,
     fail,
     finish_upload,
@@ -58,6 +56,7 @@ async def test_an_orphan_is_removed(db: Any) -> None:
         "select finish_media_deletions('one', $1, $2)", [held["id"]], [held["fencing_token"]]
     )
     assert await db.fetch("select * from media_deletion_queue") == []
+    assert await events(db, NOBODY) == ["orphan", "file removed"]
 
 
 async def test_attachments_without_their_file_are_fetched_again(db: Any) -> None:
@@ -82,7 +81,7 @@ async def test_attachments_without_their_file_are_fetched_again(db: Any) -> None
         assert not row["processed"]
         assert (row["object_id"], row["storage_path"], row["public_url"]) == (None, None, None)
         queued = await queue_row(db, one)
-        assert (queued["priority"], queued["attempts"], queued["content_hash"]) == (5, 0, X)
+        assert (queued["priority"], queued["attempts"], queued["content_hash"]) == (10, 0, X)
     trail = await db.fetch("select event, detail from get_media_audit_trail($1)", first)
     assert [row["event"] for row in trail if row["event"] != "joined"][-1] == "file missing"
     assert json.loads(trail[3]["detail"])["storage_path"] == lost["storage_path"]
@@ -112,7 +111,8 @@ async def test_a_late_call_about_the_first_time_is_refused(db: Any) -> None:
     assert (await begin_upload(db, media, 2, content_hash=X))["verdict"] == "upload"
 
 
-async def test_content_that_comes_in_again_joins(db: Any) -> None:
+async def test_content_that_comes_in_again_does_not_wait_for_the_lost_one(db: Any) -> None:
+    """It goes first, and the lost attachment then needs no download."""
     first = await store(db, X)
     await age(db)
     lost = gone((await stored_file(db, first))["storage_path"])
@@ -120,9 +120,102 @@ async def test_content_that_comes_in_again_joins(db: Any) -> None:
 
     again = await queue_media(db, sha256=X, media_type="image")
 
-    assert (await status(db, again))["status"] == "waiting"
-    assert (await queue_row(db, again))["waiting_for"] == first
+    assert (await status(db, again))["status"] == "pending"
     await check(db)
+    assert list(await claim(db, 1)) == [again]
+    begun = await begin_upload(db, again, 1, content_hash=X)
+    await finish_upload(db, again, 1, begun["object_id"])
+    token = (await claim(db))[first]
+    assert (await describe(db, first, token, sha256=X))["verdict"] == "deduplicated"
+    await check(db)
+
+
+async def arrived(db: Any, media: UUID, days: int) -> None:
+    """Let an attachment have come this many days ago."""
+    await db.execute(
+        "update media set created_at = now() - $2 * interval '1 day',"
+        " message_sent_at = now() - $2 * interval '1 day' where id = $1",
+        media, days,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("lost", ["missing", "wrong"])
+async def test_whatsapp_is_not_asked_for_what_it_keeps_no_longer(db: Any, lost: str) -> None:
+    media = await store(db, X)
+    same = await queue_media(db, sha256=X, media_type="image")
+    await age(db)
+    for one in (media, same):
+        await arrived(db, one, 8)
+    path = (await stored_file(db, media))["storage_path"]
+    asked = gone(path) if lost == "missing" else file(path, file_size=1)
+    run = (
+        await confirmed(db, [], gone(path))
+        if lost == "missing"
+        else (await confirmed(db, [asked], asked))
+    )
+
+    (fixed,) = await db.fetch(
+        "select * from fix_media_differences($1, $2)", run, json.dumps([asked])
+    )
+
+    assert (fixed["outcome"], fixed["attachments"], fixed["expired"]) == ("queued again", 2, 2)
+    assert await claim(db) == {}
+    for one in (media, same):
+        end = await status(db, one)
+        assert (end["status"], end["error_code"]) == ("failed", "media_expired")
+        assert path in end["error_text"]
+        assert "WhatsApp keeps media for 7 days only: this came on 20" in end["error_text"]
+        words = {"missing": "file missing", "wrong": "file differs"}[lost]
+        assert (await events(db, one))[-2:] == [words, "failed"]
+    await check(db)
+    assert (await figures(db))["failed"] == 2
+    await db.execute("select retry_media($1)", media)  # who knows better may still ask
+    assert list(await claim(db)) == [media]
+
+
+async def test_an_old_attachment_gets_the_file_of_a_younger_one(db: Any) -> None:
+    """A history is the exception: the message is old, its media id has just come."""
+    old = await store(db, X)
+    young = await queue_media(db, sha256=X, media_type="image")
+    await age(db)
+    await arrived(db, old, 8)
+    await db.execute(
+        "update media set message_sent_at = now() - interval '90 days' where id = $1", young
+    )
+    lost = gone((await stored_file(db, old))["storage_path"])
+
+    await fix(db, await confirmed(db, [], lost), lost)
+
+    assert (await queue_row(db, old))["waiting_for"] == young
+    ((leader, token),) = (await claim(db)).items()
+    assert leader == young
+    begun = await begin_upload(db, leader, token, content_hash=X)
+    assert await finish_upload(db, leader, token, begun["object_id"]) == 1
+    assert (await status(db, old))["status"] == "stored"
+    await check(db)
+
+
+async def test_how_long_whatsapp_keeps_media_is_a_setting(db: Any) -> None:
+    media = await store(db, X)
+    await age(db)
+    await arrived(db, media, 8)
+    await db.execute("select set_media_setting('whatsapp_keeps', '9 days')")
+    lost = gone((await stored_file(db, media))["storage_path"])
+
+    await fix(db, await confirmed(db, [], lost), lost)
+
+    assert (await status(db, media))["status"] == "pending"
+
+
+async def test_lost_files_are_fetched_after_everything_else(db: Any) -> None:
+    media = await store(db, X)
+    await age(db)
+    lost = gone((await stored_file(db, media))["storage_path"])
+    await fix(db, await confirmed(db, [], lost), lost)
+
+    live = await queue_media(db, priority=9)
+
+    assert list(await claim(db, 1)) == [live]
 
 
 async def test_what_whatsapp_no_longer_has_is_a_dead_letter_that_says_so(db: Any) -> None:
@@ -160,161 +253,3 @@ async def test_a_wrong_file_is_kept_for_a_while(db: Any, change: File) -> None:
     await db.execute("update media_deletion_queue set due_at = due_at - interval '30 days'")
     (held,) = await db.fetch("select * from claim_media_deletions('one', 9)")
     assert held["storage_path"] == wrong["storage_path"]
-
-
-async def test_a_file_that_came_back_before_it_was_fixed(db: Any) -> None:
-    media = await store(db, X)
-    await age(db)
-    there = await stored_file(db, media)
-    run = await confirmed(db, [], gone(there["storage_path"]))
-    before = await status(db, media)
-
-    assert await fix(db, run, there) == {there["storage_path"]: "changed meanwhile"}
-
-    assert await status(db, media) == before
-    assert await fix(db, run, gone(there["storage_path"])) == {}  # not in this run
-
-
-async def test_a_row_that_was_stored_anew_before_it_was_fixed(db: Any) -> None:
-    media = await store(db, X)
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run = await confirmed(db, [], lost)
-    await db.execute("update media_objects set stored_at = stored_at - interval '1 s'")
-
-    assert await fix(db, run, lost) == {lost["storage_path"]: "changed meanwhile"}
-
-    assert (await status(db, media))["status"] == "stored"
-
-
-async def test_a_row_that_was_deleted_before_it_was_fixed(db: Any) -> None:
-    media = await store(db, X)
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run = await confirmed(db, [], lost)
-    await db.execute("select delete_media($1)", media)
-
-    assert await fix(db, run, lost) == {lost["storage_path"]: "changed meanwhile"}
-
-    await check(db)
-
-
-@pytest.mark.parametrize("at_it", ["a new reference", "a deletion", "another run"])
-async def test_an_object_that_somebody_is_at_is_not_waited_for(
-    connect: Connect, db: Any, at_it: str
-) -> None:
-    other = await connect()
-    media = await store(db, X)
-    message = await add_message(db)
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run, their_run = await confirmed(db, [], lost), await confirmed(db, [], lost)
-    transaction = other.transaction()
-    await transaction.start()
-    if at_it == "a new reference":
-        await queue_media(other, sha256=X, media_type="image", message_id=message)
-    elif at_it == "a deletion":
-        await other.execute("select delete_media($1)", media)
-    else:
-        assert list((await fix(other, their_run, lost)).values()) == ["queued again"]
-
-    assert await fix(db, run, lost) == {lost["storage_path"]: "in use, try again"}
-
-    await transaction.commit()
-    await check(db)
-    next_run = await confirmed(db, [], lost)
-    left = await fix(db, next_run, lost)
-    assert left == ({lost["storage_path"]: "queued again"} if at_it == "a new reference" else {})
-    await check(db)
-    assert await db.fetchval("select count(*) from media where processed") == 0
-
-
-async def test_one_of_several_attachments_is_being_deleted(connect: Connect, db: Any) -> None:
-    """Its deletion would otherwise wait for the object, and the fix for the attachment."""
-    other = await connect()
-    first = await store(db, X)
-    second = await queue_media(db, sha256=X, media_type="image")
-    await age(db)
-    lost = gone((await stored_file(db, first))["storage_path"])
-    run = await confirmed(db, [], lost)
-
-    async with other.transaction():
-        await other.execute("select from media where id = $1 for update", second)
-        assert await fix(db, run, lost) == {lost["storage_path"]: "in use, try again"}
-
-    assert (await status(db, first))["status"] == "stored"
-    assert await events(db, first) == ["queued", "claimed", "stored"]
-
-
-async def test_a_fix_under_way_and_the_content_comes_in_again(connect: Connect, db: Any) -> None:
-    other = await connect()
-    media = await store(db, X)
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run = await confirmed(db, [], lost)
-    transaction = other.transaction()
-    await transaction.start()
-    await fix(other, run, lost)
-
-    again = await queue_media(db, sha256=X, media_type="image")  # does not wait, nor refer to it
-
-    assert (await status(db, again))["status"] == "pending"
-    await transaction.commit()
-    held = await claim(db)
-    verdicts: list[str] = []
-    for one, token in held.items():
-        begun = await begin_upload(db, one, token, content_hash=X)
-        verdicts.append(begun["verdict"])
-        if begun["verdict"] == "upload":
-            await finish_upload(db, one, token, begun["object_id"])
-    assert sorted(verdicts) == ["deduplicated", "upload"]
-    await check(db)
-
-
-async def test_an_upload_of_the_same_content_waits_for_the_fix(connect: Connect, db: Any) -> None:
-    fixing, uploading = await connect(), await connect()
-    media = await store(db, X)
-    newcomer = await queue_media(db)
-    token = (await claim(db))[newcomer]
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run = await confirmed(db, [], lost)
-    transaction = fixing.transaction()
-    await transaction.start()
-    await fix(fixing, run, lost)
-    upload = asyncio.create_task(begin_upload(uploading, newcomer, token, content_hash=X))
-    await blocked(db, uploading)
-
-    await transaction.commit()
-
-    begun = await upload
-    assert begun["verdict"] == "upload"
-    assert begun["storage_path"] != lost["storage_path"]
-    assert (await finish_upload(db, newcomer, token, begun["object_id"])) == 0
-    held = await claim(db)
-    assert list(held) == [media]
-    again = await begin_upload(db, media, held[media], content_hash=X)
-    assert again["verdict"] == "deduplicated"
-    await check(db)
-
-
-async def test_a_deletion_waits_for_the_fix_and_takes_the_job_with_it(
-    connect: Connect, db: Any
-) -> None:
-    fixing, deleting = await connect(), await connect()
-    media = await store(db, X)
-    await age(db)
-    lost = gone((await stored_file(db, media))["storage_path"])
-    run = await confirmed(db, [], lost)
-    transaction = fixing.transaction()
-    await transaction.start()
-    await fix(fixing, run, lost)
-    deletion = asyncio.create_task(deleting.execute("select delete_media($1)", media))
-    await blocked(db, deleting)
-
-    await transaction.commit()
-    await deletion
-
-    assert await db.fetch("select * from media_processing_queue") == []
-    assert await db.fetch("select * from media_objects") == []
-    await check(db)

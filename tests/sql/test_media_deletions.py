@@ -1,25 +1,27 @@
-"""claim, finish and fail of deletions, and discard_media_upload: files leave storage in the end."""
+"""claim, finish and fail of deletions: files leave storage in the end, and the trail says so."""
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
 from tests.conftest import Connect
 from tests.helpers import (
     POLLER,
-    begin_upload,
     claim,
+    events,
     everything,
-    finish_upload,
     make_due,
+    media_row,
     queue_media,
     sha256,
     store,
 )
+from tests.sql.deletions import claim_deletions, finish_deletions
 
 
 @pytest.fixture
@@ -29,17 +31,6 @@ async def files(db: Any) -> list[UUID]:
         await db.execute("select delete_media($1)", await store(db, sha256(bytes([number]))))
     rows = await db.fetch("select id from media_deletion_queue order by due_at, id")
     return [row["id"] for row in rows]
-
-
-async def claim_deletions(db: Any, limit: int = 100, poller: str = POLLER) -> dict[UUID, int]:
-    rows = await db.fetch("select * from claim_media_deletions($1, $2)", poller, limit)
-    return {row["id"]: row["fencing_token"] for row in rows}
-
-
-async def finish(db: Any, held: dict[UUID, int], poller: str = POLLER) -> int:
-    return await db.fetchval(
-        "select finish_media_deletions($1, $2, $3)", poller, list(held), list(held.values())
-    )
 
 
 async def fail(
@@ -85,15 +76,15 @@ async def test_two_pollers_never_share_a_deletion(
 async def test_a_finished_deletion_forgets_the_object(db: Any, files: list[UUID]) -> None:
     held = await claim_deletions(db, 2)
 
-    assert await finish(db, held) == 2
+    assert await finish_deletions(db, held) == 2
 
     assert await db.fetchval("select count(*) from media_deletion_queue") == 1
     assert await db.fetchval("select count(*) from media_objects") == 1
-    assert await finish(db, held) == 0
+    assert await finish_deletions(db, held) == 0
     assert len(files) == 3
 
 
-@pytest.mark.parametrize("call", [finish, fail])
+@pytest.mark.parametrize("call", [finish_deletions, fail])
 async def test_deletions_are_fenced(db: Any, files: list[UUID], call: Any) -> None:
     old = await claim_deletions(db, poller="old")
     await db.execute("update media_deletion_queue set lease_until = now() - interval '1 s'")
@@ -184,37 +175,83 @@ async def test_a_storage_in_trouble_is_paused(
     assert set(await claim_deletions(db)) == set(files)
 
 
-async def discard(db: Any, path: str) -> bool:
-    return await db.fetchval("select discard_media_upload('images', $1)", path)
-
-
-async def test_an_upload_nobody_recorded_is_removed(db: Any) -> None:
-    path = f"2026/01/{uuid4()}.jpg"
-    assert await discard(db, path) is True
-    assert await discard(db, path) is False
-
+@pytest.mark.parametrize("http_status", [502, 504, 520, 530])
+async def test_a_gateway_without_a_storage_costs_no_backoff(
+    db: Any, files: list[UUID], http_status: int
+) -> None:
+    """All is due when the pause is over, however many attempts it has cost."""
+    await db.execute("update media_deletion_queue set attempts = 15")
     held = await claim_deletions(db)
-    assert len(held) == 1
-    assert await finish(db, held) == 1
+
+    assert await fail(db, held, http_status=http_status) == "storage_unavailable"
+
+    until = await db.fetchval("select until from media_pauses")
+    assert {(await row(db, one))["due_at"] for one in files} == {until}
 
 
-@pytest.mark.parametrize("path", ["x.jpg", "2026/01/x.jpg", "mine/2026/01/x.jpg", "../x", ""])
-async def test_a_path_that_no_upload_has_is_not_removed(db: Any, path: str) -> None:
-    assert await discard(db, path) is False
+async def test_each_removed_file_is_in_the_trail_of_all_that_referred_to_it(db: Any) -> None:
+    first = await store(db, sha256(b"x"))
+    second = await queue_media(db, sha256=sha256(b"x"), media_type="image")
+    place = await media_row(db, first)
+    for one in (first, second):
+        await db.execute("select delete_media($1)", one)
+    await fail(db, await claim_deletions(db))
+    await make_due(db)
+
+    await finish_deletions(db, await claim_deletions(db))
+
+    for one in (first, second):
+        (*_, before, last) = await db.fetch("select * from get_media_audit_trail($1)", one)
+        assert (before["event"], last["event"]) == ("deleted", "file removed")
+        assert (last["poller"], last["attempt"]) == (POLLER, 2)
+        assert json.loads(last["detail"]) == {
+            "bucket_name": "images", "storage_path": place["storage_path"], "reason": "unused",
+        }  # fmt: skip
+    assert await events(db, place["object_id"]) == ["file removed"]
+
+
+async def test_a_removal_that_storage_refuses_for_good_is_told_once(
+    db: Any, files: list[UUID]
+) -> None:
+    for _ in range(3):
+        assert await fail(db, await claim_deletions(db, 1), code="InvalidKey") == (
+            "storage_path_refused"
+        )
+        await db.execute(
+            "update media_deletion_queue set due_at = '2026-01-01' where id = $1", files[0]
+        )
+
+    told = await db.fetch("select * from media_audit_log where event = 'removal refused'")
+    (one,) = told
+    detail = json.loads(one["detail"])
+    assert one["media_id"] == (await row(db, files[0]))["object_id"]
+    assert (detail["code"], detail["text"]) == ("storage_path_refused", "no answer")
+    assert (await row(db, files[0]))["status"] == "pending"  # a file is never given up
+
+
+async def test_a_file_that_something_refers_to_again_is_kept(db: Any) -> None:
+    """As after plain SQL or a restored backup: the file is left alone, and its row is back."""
+    media = await store(db, sha256(b"x"))
+    await db.execute(
+        "with o as (update media_objects set state = 'deleting' returning *)"
+        " insert into media_deletion_queue (object_id, bucket_name, storage_path, reason)"
+        " select id, bucket_name, storage_path, 'unused' from o"
+    )
 
     assert await claim_deletions(db) == {}
 
+    assert await db.fetchval("select state from media_objects") == "stored"
+    assert await db.fetchval("select count(*) from media_deletion_queue") == 0
+    assert (await media_row(db, media))["processed"]
 
-async def test_a_path_in_use_is_not_removed(db: Any) -> None:
-    media = await queue_media(db)
-    token = (await claim(db))[media]
-    begun = await begin_upload(db, media, token, content_hash=sha256(b"x"))
-    path = begun["storage_path"]
 
-    assert await discard(db, path) is False  # another attempt is at it
-    await finish_upload(db, media, token, begun["object_id"])
-    assert await discard(db, path) is False  # stored
-    await db.execute("select delete_media($1)", media)
-    assert await discard(db, path) is False  # on its way out
+async def test_an_object_that_is_not_being_deleted_outlives_the_removal_of_a_file(
+    db: Any, files: list[UUID]
+) -> None:
+    held = await claim_deletions(db, 1)
+    kept = (await row(db, files[0]))["object_id"]
+    await db.execute("update media_objects set state = 'stored' where id = $1", kept)
 
-    assert await db.fetchval("select count(*) from media_deletion_queue") == 1
+    assert await finish_deletions(db, held) == 1
+
+    assert await db.fetchval("select state from media_objects where id = $1", kept) == "stored"

@@ -11,14 +11,12 @@ from tests.helpers import (
     add_message,
     begin_upload,
     claim,
-    everything,
+    media_row,
     queue_media,
-    refused,
     sha256,
     store,
 )
 from tests.sql.reconcile import (
-    LONG_AGO,
     ORPHAN,
     File,
     X,
@@ -27,8 +25,10 @@ from tests.sql.reconcile import (
     check,
     compare,
     confirm,
+    confirmed,
     differences,
     file,
+    fix,
     gone,
     list_files,
     stored_file,
@@ -49,7 +49,7 @@ async def test_all_three_kinds_whatever_the_steps(db: Any, limit: int) -> None:
     right, missing = await stored_file(db, kept), await stored_file(db, lost)
     short = await stored_file(db, cut) | {"file_size": 999}
     other = await stored_file(db, retyped) | {"mime_type": "Application/Octet-Stream; x=y"}
-    orphans = [file(f"2025/12/{n}.jpg", "documents") for n in range(3)]
+    orphans = [file(f"2025/12/{uuid4()}.pdf", "documents") for _ in range(3)]
     run = await begin(db)
     await list_files(db, run, right, short, other, *orphans)
 
@@ -72,6 +72,8 @@ async def test_all_three_kinds_whatever_the_steps(db: Any, limit: int) -> None:
         file(ORPHAN, created_at="infinity"),
         file(ORPHAN, created_at=None, updated_at=None),  # of unknown age
         file(ORPHAN, bucket="avatars"),
+        file(f"x/{ORPHAN}"),
+        file(f"./{ORPHAN}"),
         file("by-hand.jpg"),
         file("2026/by-hand.jpg"),
         file("2026/1/by-hand.jpg"),
@@ -82,6 +84,73 @@ async def test_all_three_kinds_whatever_the_steps(db: Any, limit: int) -> None:
 )
 async def test_a_file_that_is_not_ours_to_judge(db: Any, left_alone: File) -> None:
     assert await differences(db, left_alone) == {}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "2026/01/by-hand.jpg",
+        "2026/01/deeper/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg",
+        "2026/01//7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg",
+        "2026/01/../7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg",
+        "2026/13/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg",
+        "2026/01/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43",
+        "2026/01/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg.bak",
+        "2026/01/7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg\n",
+        "2026/01/7D9B2F60-91C4-4B6E-8A35-5F0E6C1D2A43.jpg",
+        "2026/01/copy of 7d9b2f60-91c4-4b6e-8a35-5f0e6c1d2a43.jpg",
+    ],
+)
+async def test_a_file_that_pgmedia_did_not_name_is_counted_and_left_alone(
+    db: Any, path: str
+) -> None:
+    run = await begin(db, "images")
+    await list_files(db, run, file(path), file(ORPHAN), file("2026/02/young.jpg", created_at=None))
+
+    found = await db.fetchrow("select * from compare_media_storage($1, 'images', '', 9)", run)
+
+    assert found["foreign_files"] == 2
+    assert await compare(db, run) == {("images", ORPHAN)}
+    assert await confirm(db, run, file(path), file(ORPHAN)) == {ORPHAN: "orphan"}
+
+
+async def test_a_path_of_pgmedias_own_is_known_for_one(db: Any) -> None:
+    path = (await media_row(db, await store(db, X)))["storage_path"]
+
+    assert await db.fetchval("select is_media_path($1)", path)
+
+
+async def test_the_next_steps_come_after_the_last_path(db: Any) -> None:
+    """Each file is compared once: foreign ones are not counted twice."""
+    run = await begin(db, "images")
+    paths = [f"2026/01/{n}.jpg" for n in range(5)]
+    await list_files(db, run, *[file(path) for path in paths])
+
+    steps: list[tuple[str | None, int]] = [("", 0)]
+    while steps[-1][0] is not None:
+        call = "select * from compare_media_storage($1, 'images', $2, 2)"
+        steps.append(tuple(await db.fetchrow(call, run, steps[-1][0])))
+
+    assert steps[1:] == [(paths[1], 2), (paths[3], 2), (paths[4], 1), (None, 0)]
+
+
+async def test_a_file_of_which_storage_did_not_say(db: Any) -> None:
+    """It is neither believed to differ nor asked for for ever."""
+    media = await store(db, X)
+    await age(db)
+    path = (await stored_file(db, media))["storage_path"]
+    run = await begin(db)
+    unknown = gone(path) | {"is_there": None}
+    assert await compare(db, run) == {("images", path)}
+
+    assert await confirm(db, run, unknown) == {}
+
+    for step in ("found", "confirmed"):
+        assert await db.fetch("select * from list_media_differences($1, $2, 9)", run, step) == []
+    run = await confirmed(db, [], gone(path))
+    assert await fix(db, run, unknown) == {path: "storage did not say"}
+    assert await fix(db, run, gone(path)) == {}
+    assert (await media_row(db, media))["processed"]
 
 
 async def test_a_file_on_its_way_in_or_out(db: Any) -> None:
@@ -176,169 +245,3 @@ async def test_a_file_that_left_after_it_was_listed(db: Any) -> None:
     assert await compare(db, run) == {("images", left["storage_path"])}
 
     assert await confirm(db, run, gone(left["storage_path"])) == {}
-
-
-@pytest.mark.parametrize("how", ["ended", "never begun", "crashed"])
-async def test_a_run_that_is_over(db: Any, how: str) -> None:
-    run = await begin(db) if how != "never begun" else uuid4()
-    if how == "ended":
-        await list_files(db, run, file(ORPHAN))
-        await compare(db, run)
-        await db.execute("select end_media_reconcile($1)", run)
-    elif how == "crashed":  # after a crash, Postgres empties unlogged tables
-        await db.execute(
-            "truncate media_reconcile_runs, media_storage_listing, media_storage_differences"
-        )
-    before = await everything(db)
-    assert before["media_storage_listing"] == before["media_storage_differences"] == []
-
-    for call in (
-        "add_media_listing($1, '[]')",
-        "compare_media_storage($1, 'images', '', 9)",
-        "confirm_media_differences($1, '[]')",
-        "fix_media_differences($1, '[]')",
-        "copy_media_listing($1, 'images', '', 9)",
-    ):
-        with refused("MD060", str(run)):
-            await db.execute(f"select {call}", run)
-
-    assert await everything(db) == before
-
-
-async def test_a_crash_leaves_no_half_a_listing(db: Any) -> None:
-    """Which would make files look lost: what is emptied is emptied together."""
-    rows = await db.fetch(
-        "select relname from pg_class where relpersistence = 'u' and relkind = 'r'"
-    )
-
-    assert {row[0] for row in rows} == {
-        "media_reconcile_runs", "media_storage_listing", "media_storage_differences",
-    }  # fmt: skip
-
-
-async def test_a_run_that_died_is_forgotten_by_a_later_one(db: Any) -> None:
-    dead, alive = await begin(db), await begin(db)
-    for run in (dead, alive):
-        await list_files(db, run, file(ORPHAN))
-        await compare(db, run)
-    await db.execute("update media_reconcile_runs set seen_at = now() - interval '61 min'")
-    await list_files(db, alive)  # a word of it
-
-    new = await begin(db)
-
-    rows = await db.fetch("select id from media_reconcile_runs")
-    assert {row["id"] for row in rows} == {alive, new}
-    for table in ("media_storage_listing", "media_storage_differences"):
-        assert await db.fetchval(f"select array_agg(run_id) from {table}") == [alive]
-
-
-async def test_another_project_is_refused(db: Any) -> None:
-    await db.execute("select set_media_project_url('https://one.supabase.co')")
-
-    with refused("MD061", "https://one.supabase.co, not of 'https://two.supabase.co'"):
-        await begin(db, url="https://two.supabase.co")
-    await begin(db, url="https://one.supabase.co/")
-
-
-async def test_an_unknown_bucket_is_refused(db: Any) -> None:
-    with refused("MD062", "unknown bucket 'avatars'"):
-        await begin(db, "avatars")
-
-
-STORAGE_TABLES = """
-create schema storage;
-create table storage.buckets (id text primary key, name text not null);
-create table storage.objects (
-    id uuid primary key default gen_random_uuid(), bucket_id text references storage.buckets,
-    name text, owner uuid, created_at timestamptz default now(),
-    updated_at timestamptz default now(), metadata jsonb
-);
-create unique index bucketid_objname on storage.objects (bucket_id, name);
-insert into storage.buckets select bucket_name, bucket_name from media_buckets;
-insert into storage.buckets values ('avatars', 'avatars');
-"""
-
-
-async def from_tables(db: Any, bucket: str | None = None) -> bool:
-    return await db.fetchval(
-        "select from_tables from begin_media_reconcile('http://storage', $1)", bucket
-    )
-
-
-async def test_the_tables_of_supabase_are_read_where_they_are(db: Any) -> None:
-    media = await store(db, X)
-    await age(db)
-    there = await stored_file(db, media)
-    assert await from_tables(db) is False
-    await db.execute(STORAGE_TABLES)
-    await db.execute(
-        "insert into storage.objects (bucket_id, name, created_at, updated_at, metadata)"
-        " select b, p, $1::text::timestamptz, $1::text::timestamptz, m::jsonb from (values"
-        "  ('images', $2, '{\"size\": 999, \"mimetype\": \"image/jpeg\", \"eTag\": \"x\"}'),"
-        "  ('images', '2026/01/no-metadata.jpg', null),"
-        "  ('images', '2026/01/odd.jpg', '{\"size\": \"many\"}'),"
-        "  ('images', 'outside.jpg', '{}'), ('avatars', '2026/01/foreign.jpg', '{}'))"
-        " v (b, p, m)",
-        LONG_AGO, there["storage_path"],
-    )  # fmt: skip
-    await db.execute(
-        "insert into storage.objects (bucket_id, name) values ('images', '2026/01/young.jpg')"
-    )
-    assert await from_tables(db) is True
-    run = await begin(db)
-
-    after, pages = "", list[int]()
-    while after is not None:
-        page = await db.fetchrow(
-            "select * from copy_media_listing($1, 'images', $2, 2)", run, after
-        )
-        pages.append(page["files"])
-        after = page["last_path"]
-
-    assert pages == [2, 2, 0]
-    assert await compare(db, run) == {
-        ("images", there["storage_path"]),
-        ("images", "2026/01/no-metadata.jpg"),
-        ("images", "2026/01/odd.jpg"),
-    }
-    sizes = await db.fetch("select file_size from media_storage_listing order by storage_path")
-    assert sorted(row[0] or 0 for row in sizes) == [0, 0, 0, 999]
-
-
-@pytest.mark.parametrize(
-    "obstacle",
-    [
-        "delete from storage.buckets where id = 'images'",  # of another project
-        "drop table storage.buckets cascade",
-        "alter table storage.objects drop column metadata",
-    ],
-)
-async def test_tables_that_are_not_those_of_this_storage(db: Any, obstacle: str) -> None:
-    await db.execute(STORAGE_TABLES)
-    await db.execute(obstacle)
-
-    assert await from_tables(db) is False
-
-
-async def test_tables_that_may_not_be_read_whole(db: Any) -> None:
-    """Under row-level security all files would seem to be lost."""
-    role = f"pgmedia_test_{uuid4().hex}"
-    call = "select reads_storage_tables('{images}')"
-    await db.execute(STORAGE_TABLES)
-    await db.execute(f"create role {role}")
-    try:
-        await db.execute(f"grant usage on schema public, storage to {role}")
-        await db.execute(f"grant select on all tables in schema storage to {role}")
-        await db.execute(f"grant execute on function reads_storage_tables to {role}")
-        await db.execute(f"set role {role}")
-        assert await db.fetchval(call) is True
-        for obstacle in (
-            "alter table storage.objects enable row level security",
-            "alter table storage.objects disable row level security;"
-            f" revoke select on storage.buckets from {role}",
-            f"revoke usage on schema storage from {role}",
-        ):
-            await db.execute(f"reset role; {obstacle}; set role {role}")
-            assert await db.fetchval(call) is False
-    finally:
-        await db.execute(f"reset role; drop owned by {role}; drop role {role}")

@@ -385,7 +385,7 @@ class Queue(RuleBasedStateMachine):
             after: str | None = ""
             while after is not None:
                 (answer,) = self.call("compare_media_storage", run["run_id"], bucket, after, 2)
-                after = answer["compare_media_storage"]
+                after = answer["last_path"]
         found = self.call("list_media_differences", run["run_id"], "found", 1000)
         asked = self.describe_files(
             [(row["bucket_name"], row["storage_path"]) for row in found], hit
@@ -712,7 +712,7 @@ class Queue(RuleBasedStateMachine):
             "select * from media_audit_log where id > %s order by id", self.last_event
         ):
             self.last_event = row["id"]
-            if row["event"] == "orphan":  # a file, of no attachment
+            if row["event"] in {"orphan", "file removed"}:  # a file, of no attachment
                 continue
             trail = self.trails[row["media_id"]]
             trail.events.append(row["event"])

@@ -22,12 +22,12 @@ begin
     if not found then
         insert into public.media_deletion_queue (bucket_name, storage_path, reason)
         select p_bucket_name, p_storage_path, 'upload not recorded'
-        where p_storage_path ~ '^[0-9]{4}/[0-9]{2}/[0-9a-f-]{36}\.[a-z0-9]+$' -- as begin_media_upload makes them
-        and not exists (
-            select
-            from public.media_objects o
-            where o.bucket_name = p_bucket_name and o.storage_path = p_storage_path
-        )
+        where public.is_media_path(p_storage_path)
+            and not exists (
+                select
+                from public.media_objects o
+                where o.bucket_name = p_bucket_name and o.storage_path = p_storage_path
+            )
         on conflict (bucket_name, storage_path) do nothing;
     end if;
     return found;

@@ -1,4 +1,7 @@
 -- The files are gone from storage: forget their objects. A missing file counts as removed.
+--
+-- The event is in the audit trail of the object, to which those of its attachments lead, as it may
+-- have had many; and in that of nobody, where there was none.
 
 create or replace function public.finish_media_deletions(p_poller text, p_ids uuid[], p_tokens integer[])
 returns integer
@@ -16,7 +19,13 @@ as $$
             and d.fencing_token = h.token
             and d.claimed_by = p_poller
             and d.status = 'processing'
-        returning d.object_id
+        returning d.*
+    ),
+    logged as (
+        insert into public.media_audit_log (media_id, event, poller, attempt, detail)
+        select coalesce(d.object_id, '00000000-0000-0000-0000-000000000000'), 'file removed', p_poller, d.attempts,
+            jsonb_build_object('bucket_name', d.bucket_name, 'storage_path', d.storage_path, 'reason', d.reason)
+        from done d
     ),
     forgotten as (
         delete from public.media_objects o
@@ -27,5 +36,5 @@ as $$
 $$;
 
 comment on function public.finish_media_deletions is
-    'Record that files were removed from storage; returns how many of them the poller still held.';
+    'Record that files were removed from storage; returns how many of them the poller still held. Each is an event in the audit trail of its object, or, where there was none, of the id 00000000-0000-0000-0000-000000000000.';
 grant execute on function public.finish_media_deletions to media_poller;

@@ -6,7 +6,7 @@ create or replace function public.compare_media_storage(
     p_after text,
     p_limit integer
 )
-returns text
+returns table (last_path text, foreign_files integer)
 language plpgsql
 volatile
 security definer -- operators may not write to the tables
@@ -41,13 +41,20 @@ begin
         order by k.storage_path
         limit p_limit
     );
-    insert into public.media_storage_differences
-    select x.* from public.find_media_differences(p_run_id, p_bucket_name, v_paths) x
-    on conflict do nothing;
-    return v_paths[cardinality(v_paths)];
+    with found as materialized (
+        select x.* from public.find_media_differences(p_run_id, p_bucket_name, v_paths) x
+    ),
+    kept as (
+        insert into public.media_storage_differences
+        select f.* from found f where f.difference <> 'foreign'
+        on conflict do nothing
+    )
+    select count(*)::integer into foreign_files from found f where f.difference = 'foreign';
+    last_path := v_paths[cardinality(v_paths)];
+    return next;
 end;
 $$;
 
 comment on function public.compare_media_storage is
-    'Compare up to p_limit paths of a bucket after p_after (empty: from the start), listing against rows; list_media_differences has what differs. Returns the last path compared, null at the end. Error: MD060 no such run.';
+    'Compare up to p_limit paths of a bucket after p_after (empty: from the start), listing against rows; list_media_differences has what differs. Returns the last path compared, null at the end, and how many files there were none of pgmedia''s, which are left alone. Error: MD060 no such run.';
 grant execute on function public.compare_media_storage to media_admin;

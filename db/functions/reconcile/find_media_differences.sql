@@ -1,9 +1,10 @@
 -- What is wrong with these paths of a bucket, by the listing of a run: the rules, in one place.
 --
--- A file that is on its way out is no difference, nor one that a bot stored before it had pgmedia.
--- What is young, or of unknown age, may be in the middle of something. Each path is looked up by
--- itself (limit 1), as nobody has gathered statistics of a listing that was just made, from which
--- a join could be planned.
+-- A file that is on its way out is no difference. One that pgmedia did not name, or that a bot has a
+-- row for from before it had pgmedia, is somebody else's (foreign), which is only counted. What is
+-- young, or of unknown age, may be in the middle of something. Each path is looked up by itself
+-- (limit 1), as nobody has gathered statistics of a listing that was just made, from which a join
+-- could be planned.
 
 create or replace function public.find_media_differences(p_run_id uuid, p_bucket_name text, p_paths text[])
 returns setof public.media_storage_differences
@@ -36,14 +37,15 @@ as $$
     cross join lateral (
         select case
             when d.id is not null or p_bucket_name <> all (r.bucket_names) then null
-            when o.id is null and f.changed_at < r.older_than then case
-                when not exists (
+            when o.id is null and f.storage_path is not null then case
+                when not public.is_media_path(k.storage_path) or exists (
                     select
                     from public.media b
                     where b.storage_path in (k.storage_path, p_bucket_name || '/' || k.storage_path)
                         and b.object_id is null
                         and coalesce(b.bucket_name, p_bucket_name) = p_bucket_name
-                ) then 'orphan'
+                ) then 'foreign'
+                when f.changed_at < r.older_than then 'orphan'
             end
             when o.state = 'stored' and o.stored_at < r.older_than then case
                 when f.storage_path is null then 'missing'
@@ -56,4 +58,4 @@ as $$
 $$;
 
 comment on function public.find_media_differences is
-    'The differences at these paths between the listing of a run and the rows as they are now.';
+    'The differences at these paths between the listing of a run and the rows as they are now, and the files that are none of pgmedia''s (foreign).';

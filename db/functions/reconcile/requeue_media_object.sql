@@ -1,11 +1,12 @@
--- The file of an object is missing or wrong: all attachments that refer to it are fetched again.
+-- The file of an object is missing or wrong: all attachments that refer to it are fetched again, or
+-- fail, when WhatsApp no longer has them.
 --
 -- The object goes at once, so that nothing new refers to it; the next one gets another path. Its rows
 -- are locked without waiting: an object that somebody is at is left to a later run, and there is no
 -- deadlock. With the object locked, no reference can be added unseen.
 
 create or replace function public.requeue_media_object(p_difference public.media_storage_differences)
-returns integer
+returns table (attachments integer, expired integer)
 language plpgsql
 volatile
 set search_path = ''
@@ -13,14 +14,13 @@ as $$
 declare
     v_object public.media_objects;
     v_media uuid[];
-    v_queued jsonb;
 begin
     select o.* into v_object
     from public.media_objects o
     where o.id = p_difference.object_id and o.state = 'stored' and o.stored_at = p_difference.stored_at
     for update skip locked;
     if not found then
-        return null;
+        return;
     end if;
     v_media := array(
         select m.id
@@ -29,7 +29,7 @@ begin
         for no key update skip locked
     );
     if cardinality(v_media) < (select count(*) from public.media m where m.object_id = v_object.id) then
-        return null;
+        return;
     end if;
     insert into public.media_audit_log (media_id, event, detail)
     select m.id, case p_difference.difference when 'missing' then 'file missing' else 'file differs' end,
@@ -56,22 +56,13 @@ begin
     from public.media_settings s
     where p_difference.difference = 'differs'
     on conflict (bucket_name, storage_path) do nothing;
-    select coalesce(jsonb_agg(jsonb_build_object(
-        'id', m.id, 'message_id', m.message_id, 'whatsapp_media_id', m.whatsapp_media_id,
-        'source', 'whatsapp:' || coalesce(g.phone_number_id, 'default'), 'media_type', m.media_type,
-        'content_hash', v_object.content_hash, 'priority', 5)), '[]')
-    into v_queued
-    from public.media m
-    left join public.messages g on g.id = m.message_id
-    where m.id = any (v_media);
-    perform public.enqueue_media(v_queued, '{}');
-    update public.media_processing_queue q -- no token is handed out twice: a late call must not fit
-    set fencing_token = (
-        select count(*) from public.media_audit_log a where a.media_id = q.id and a.event = 'claimed')
-    where q.id = any (v_media);
-    return cardinality(v_media);
+    attachments := cardinality(v_media);
+    expired := public.queue_lost_media(v_media, v_object.content_hash, format(
+        'the file %s/%s %s', v_object.bucket_name, v_object.storage_path,
+        case p_difference.difference when 'missing' then 'is missing in storage' else 'in storage is another one' end));
+    return next;
 end;
 $$;
 
 comment on function public.requeue_media_object is
-    'Queue the attachments of a stored object again whose file is missing or differs, and forget the object. Returns how many; null when the object has changed, or somebody is at it or its attachments.';
+    'Queue the attachments of a stored object again whose file is missing or differs, and forget the object. Returns how many, and how many of them failed at once, as WhatsApp no longer keeps them; no row when the object has changed, or somebody is at it or its attachments.';
