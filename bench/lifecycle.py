@@ -1,8 +1,9 @@
 """What figures and cleanup cost: `make bench-lifecycle`, or with a folder of Postgres programs.
 
-The time of get_media_storage_stats as the media grow, the cleanup of old media by repeated calls
-of cleanup_old_media, and what audit trail and analytics cost finishing and queueing: the same work
-with the inserts of the one or the other dropped by a trigger, itself a small part of what is left.
+The time of get_media_storage_stats as the media grow, also with dead letters and unfolded deltas;
+the cleanup of old media by repeated calls, also behind rows that are held or were accessed, of one
+type, and while an open transaction keeps dead rows from being removed; and what audit trail and
+analytics cost (bench/bookkeeping.py). Tables, and at the end all of it as one line of JSON.
 `--short` makes everything ten times smaller.
 """
 
@@ -10,23 +11,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import statistics
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 from pydantic import SecretStr
 
+from bench.bookkeeping import measure_bookkeeping
 from poller.migrate import migrate
 from poller.sandbox.postgres import PostgresServer
 
 DURABLE: dict[str, str] = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
 """Every commit is on disk when it is answered."""
 DAYS = 1000
-CLIENTS = 8
-ROUNDS = 5
 
 FILL = """
 with message as (
@@ -70,10 +71,6 @@ select date_trunc('minute', now()) - m * interval '1 minute', 10, 1000000, 0
 from generate_series(1, 2880) m;
 """
 
-DROP_INSERTS = """
-create or replace function drop_row() returns trigger language plpgsql as 'begin return null; end';
-"""
-
 
 async def timed(work: Awaitable[Any]) -> float:
     begun = time.perf_counter()
@@ -87,17 +84,50 @@ async def fill(db: Any, first: int, last: int) -> None:
     await db.execute("vacuum analyze", timeout=600)
 
 
-async def measure_stats(db: Any, sizes: list[int]) -> None:
-    print("\nget_media_storage_stats\n media rows     median   ratio")
+STATS = "select get_media_storage_stats()"
+DEAD_LETTERS = """
+insert into media_processing_queue (
+    id, message_id, whatsapp_media_id, source, status, max_attempts, last_error_code, died_at)
+select id, message_id, whatsapp_media_id, 'whatsapp:1', 'failed', 5,
+    'code ' || (random() * 9)::integer, now()
+from media
+limit $1::integer
+"""
+DELTAS = """
+insert into media_analytics_deltas (date, media_type, total_files, time_bucket, at)
+select current_date, 'image', 1, 40, now() - random() * interval '1 minute'
+from generate_series(1, $1::integer)
+"""
+
+
+async def measure_stats(db: Any, sizes: list[int], scale: int) -> dict[str, float]:
+    print("\nget_media_storage_stats\n                               median   ratio")
     await db.execute(FIGURES)
-    there, smallest = 0, 0.0
+    found: dict[str, float] = {}
+
+    async def measure(name: str) -> None:
+        found[name] = 1000 * statistics.median([await timed(db.fetchval(STATS)) for _ in range(50)])
+        ratio = found[name] / next(iter(found.values()))
+        print(f"{name:>26} {found[name]:7.1f} ms {ratio:6.2f}")
+
+    there = 0
     for size in sizes:
         await fill(db, there + 1, size)
         there = size
-        call = "select get_media_storage_stats()"
-        median = statistics.median([await timed(db.fetchval(call)) for _ in range(50)])
-        smallest = smallest or median
-        print(f"{size:11,} {median * 1000:7.1f} ms {median / smallest:6.2f}")
+        await measure(f"{size:,} media rows")
+    for count in (100_000 // scale, 1_000_000 // scale):
+        await db.execute("delete from media_processing_queue", timeout=600)
+        await db.execute(DEAD_LETTERS, count, timeout=600)
+        await db.execute("vacuum analyze media_processing_queue", timeout=600)
+        await measure(f"{count:,} dead letters")
+    await db.execute("delete from media_processing_queue", timeout=600)
+    await db.execute("vacuum media_processing_queue", timeout=600)
+    for count in (100_000 // scale, 1_000_000 // scale):
+        await db.execute(DELTAS, count, timeout=600)
+        await measure(f"{count:,} unfolded deltas")
+    while await db.fetchval("select fold_media_analytics()", timeout=600):
+        pass
+    return found
 
 
 async def sizes_of(db: Any) -> str:
@@ -110,135 +140,108 @@ async def sizes_of(db: Any) -> str:
     return ", ".join(parts)
 
 
-async def measure_cleanup(db: Any, rows: int, total: int) -> None:
+async def clean(db: Any, days: int, *arguments: Any) -> dict[str, Any]:
+    """Repeated calls until one says that all were looked at."""
+    calls: list[float] = []
+    deleted, is_finished = 0, False
+    while not is_finished:
+        begun = time.perf_counter()
+        row = await db.fetchrow("select * from run_media_cleanup($1, $2, $3)", days, *arguments)
+        calls.append(time.perf_counter() - begun)
+        deleted, is_finished = deleted + row["attachments"], row["is_finished"]
+    return {
+        "deleted": deleted, "calls": len(calls), "rows_per_s": round(deleted / sum(calls)),
+        "median_call_s": round(statistics.median(calls), 3), "longest_call_s": round(max(calls), 3),
+    }  # fmt: skip
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    print(f" {name:13} {found['deleted']:9,} rows in {found['calls']:4} calls:"
+          f" {found['rows_per_s']:7,} rows/s, median call {found['median_call_s']:.2f} s,"
+          f" longest {found['longest_call_s']:.2f} s")  # fmt: skip
+
+
+async def measure_cleanup(db: Any, rows: int, total: int) -> dict[str, Any]:
     days = await db.fetchval(
-        "select extract(day from now() - percentile_disc($1) within group"
+        "select extract(day from now() - percentile_disc($1::float8) within group"
         " (order by message_sent_at)) from media", rows / total,
     )  # fmt: skip
-    print(f"\ncleanup_old_media({days:.0f}) of {total:,} rows\n before (table + indexes): "
-          f"{await sizes_of(db)}")  # fmt: skip
-    calls: list[float] = []
-    deleted = 0
-    while True:
-        begun = time.perf_counter()
-        count = await db.fetchval("select cleanup_old_media($1)", int(days))
-        if count == 0:
-            break
-        calls.append(time.perf_counter() - begun)
-        deleted += count
-    print(f" {deleted:,} rows in {len(calls)} calls: {deleted / sum(calls):,.0f} rows/s, "
-          f"median call {statistics.median(calls):.2f} s, longest {max(calls):.2f} s")  # fmt: skip
+    before = await sizes_of(db)
+    print(f"\ncleanup of what is older than {days:.0f} days, of {total:,} rows"
+          f"\n before (table + indexes): {before}")  # fmt: skip
+    found = await clean(db, int(days), None, None)
+    show("", found)
     await db.execute("vacuum media, media_objects", timeout=600)
-    print(f" after vacuum: {await sizes_of(db)}")
+    after = await sizes_of(db)
+    print(f" after vacuum: {after}")
+    return {**found, "of": total, "before": before, "after": after}
 
 
-async def run_jobs(connections: list[Any], jobs: int) -> tuple[float, float]:
-    """Queue and finish so many attachments of distinct content; the seconds of both."""
-    message = await connections[0].fetchval(
-        "insert into messages (whatsapp_message_id, sent_at) values (gen_random_uuid(), now())"
-        " returning id"
-    )
-    share = jobs // len(connections)
-
-    async def queue(db: Any, number: int) -> None:
-        for i in range(share):
-            await db.fetchval("select queue_media_processing($1, $2)", message, f"{number}-{i}")
-
-    begun = time.perf_counter()
-    await asyncio.gather(*[queue(db, n) for n, db in enumerate(connections)])
-    queued = time.perf_counter() - begun
-    work: list[list[Any]] = []
-    for n, db in enumerate(connections):
-        rows = await db.fetch(
-            "select id, fencing_token from claim_media_jobs($1, $2)", f"p{n}", share
-        )
-        work.append([
-            (n, row["id"], row["fencing_token"], (await db.fetchrow(
-                "select object_id from begin_media_upload($1, $2, $3,"
-                " encode(sha256(uuid_send(gen_random_uuid())), 'hex'), 1000, 'image/jpeg')",
-                row["id"], f"p{n}", row["fencing_token"]))["object_id"])
-            for row in rows
-        ])  # fmt: skip
-
-    async def finish(db: Any, jobs: list[Any]) -> None:
-        for n, media, token, object_id in jobs:
-            await db.fetchval(
-                "select finish_media_upload($1, $2, $3, $4, '{\"download\": 10}')",
-                media, f"p{n}", token, object_id,
-            )  # fmt: skip
-
-    begun = time.perf_counter()
-    await asyncio.gather(*[finish(db, jobs) for db, jobs in zip(connections, work, strict=True)])
-    return queued, time.perf_counter() - begun
-
-
-WITHOUT = {
-    "everything": [],
-    "no audit trail": ["media_audit_log"],
-    "no analytics": ["media_analytics_deltas", "media_bucket_deltas"],
+OLDEST_HALF = "from media order by message_sent_at limit (select count(*) / 2 from media)"
+HOLD = f"insert into media_holds (media_id, reason) select id, 'x' {OLDEST_HALF}"
+TOUCH = f"insert into media_accesses (media_id, accessed_at) select id, now() {OLDEST_HALF}"
+CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "nothing kept": ("", (None, None)),
+    "half held": (HOLD, (None, None)),
+    "half accessed": (TOUCH, (None, 7)),
+    "one type": ("", (["video"], None)),
+    "held xmin": ("", (None, None)),
 }
 
 
-async def measure_bookkeeping(dsn: str, jobs: int) -> None:
-    connections = [await asyncpg.connect(dsn) for _ in range(CLIENTS)]
-    db = connections[0]
-    await db.execute(DROP_INSERTS)
-    await db.execute("update media_settings set refusals_per_hour = 10000")
-    seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in WITHOUT}
-    for number in range(ROUNDS):
-        for name in sorted(WITHOUT, reverse=bool(number % 2)):
-            for table in WITHOUT[name]:
-                await db.execute(
-                    f"create trigger drop_row before insert on {table}"
-                    " for each row execute function drop_row()"
-                )
-            seconds[name].append(await run_jobs(connections, jobs))
-            for table in WITHOUT[name]:
-                await db.execute(f"drop trigger drop_row on {table}")
-            await db.execute("select fold_media_analytics()")
-    print(f"\nqueue and finish, {CLIENTS} clients, {ROUNDS} rounds of {jobs} attachments"
-          "\n                 queue/s  cost   finish/s  cost")  # fmt: skip
-    queued, finished = [
-        {
-            name: jobs / statistics.median(one[part] for one in all_)
-            for name, all_ in seconds.items()
-        }
-        for part in (0, 1)
-    ]
-    for name in WITHOUT:
-        costs = [1 - rate["everything"] / rate[name] for rate in (queued, finished)]
-        print(f"{name:15} {queued[name]:8,.0f} {costs[0]:5.0%} {finished[name]:10,.0f}"
-              f" {costs[1]:5.0%}")  # fmt: skip
-    for connection in connections:
-        await connection.close()
+async def measure_cases(server: Any, postgres: PostgresServer, rows: int) -> dict[str, Any]:
+    """Each on a copy of one database; what is kept is older than what may go."""
+    db: Any = await new_database(server, postgres, "cases")
+    await fill(db, 1, rows)
+    await db.close()
+    print(f"\ncleanup of {rows:,} rows")
+    found: dict[str, Any] = {}
+    for name, (prepare, arguments) in CASES.items():
+        await server.execute("create database one_case template cases", timeout=600)
+        db, other = [await asyncpg.connect(postgres.dsn("one_case")) for _ in range(2)]
+        if prepare:
+            await db.execute(prepare, timeout=600)
+        await db.execute("vacuum analyze", timeout=600)
+        if name == "held xmin":
+            await other.execute("begin isolation level repeatable read; select from media limit 1")
+        found[name] = await clean(db, 1, *arguments)
+        show(name, found[name])
+        await db.close()
+        await other.close()
+        await server.execute("drop database one_case with (force)")
+    return found
+
+
+async def new_database(server: Any, postgres: PostgresServer, name: str) -> Any:
+    await server.execute(f"create database {name}")
+    await asyncio.to_thread(migrate, SecretStr(postgres.dsn(name)))
+    return await asyncpg.connect(postgres.dsn(name))
 
 
 async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("programs", nargs="?", type=Path, help="a folder of Postgres programs")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--rounds", type=int, default=15, help="of queueing and finishing")
     arguments = parser.parse_args()
     scale = 10 if arguments.short else 1
-    with PostgresServer(arguments.programs, settings=DURABLE) as postgres:
-        steps: list[tuple[str, Callable[[Any, str], Awaitable[None]]]] = [
-            ("bookkeeping", lambda _, dsn: measure_bookkeeping(dsn, 4000 // scale)),
-            ("growth", lambda db, _: measure_growth(db, scale)),
-        ]
-        server: Any = await asyncpg.connect(postgres.dsn())
-        print(await server.fetchval("select version()"))
-        for name, measure in steps:
-            await server.execute(f"create database {name}")
-            await asyncio.to_thread(migrate, SecretStr(postgres.dsn(name)))
-            db: Any = await asyncpg.connect(postgres.dsn(name))
-            await measure(db, postgres.dsn(name))
-            await db.close()
-        await server.close()
-
-
-async def measure_growth(db: Any, scale: int) -> None:
     sizes = [10_000 // scale, 1_000_000 // scale, 5_000_000 // scale]
-    await measure_stats(db, sizes)
-    await measure_cleanup(db, 1_000_000 // scale, sizes[-1])
+    found: dict[str, Any] = {}
+    with PostgresServer(arguments.programs, settings=DURABLE) as postgres:
+        server: Any = await asyncpg.connect(postgres.dsn())
+        found["postgres"] = await server.fetchval("select version()")
+        print(found["postgres"])
+        await (await new_database(server, postgres, "bookkeeping")).close()
+        found["bookkeeping"] = await measure_bookkeeping(
+            postgres.dsn("bookkeeping"), 4000 // scale, arguments.rounds
+        )
+        found["cleanup_cases"] = await measure_cases(server, postgres, 1_000_000 // scale)
+        db: Any = await new_database(server, postgres, "growth")
+        found["stats_ms"] = await measure_stats(db, sizes, scale)
+        found["cleanup"] = await measure_cleanup(db, 1_000_000 // scale, sizes[-1])
+        await db.close()
+        await server.close()
+    print("\n" + json.dumps(found))
 
 
 if __name__ == "__main__":

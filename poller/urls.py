@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import timedelta
 from urllib.parse import quote
@@ -47,8 +48,12 @@ async def get_media_url(
     *,
     expires_in: timedelta | None = None,
     download: bool = False,
+    record_access: bool = True,
 ) -> MediaUrl:
     """The URL of a stored file, absolute; a private one is signed with the service key.
+
+    Whoever asks for a URL is about to look, so the access is recorded (as touch_media does, to the
+    hour), and a cleanup that keeps what is used keeps it; unless `record_access` is false.
 
     `expires_in`: from a second to media_settings.url_expires_most; by default
     media_settings.url_expires. `download`: as an attachment also where a browser may show the file.
@@ -65,12 +70,15 @@ async def get_media_url(
         if error.sqlstate in {UNKNOWN, NOT_STORED}:
             raise UrlError(error.args[0]) from None
         raise
-    if policy.public_url is not None:
-        return MediaUrl(media_id, policy.public_url, None, policy.attachment_name)
-    assert policy.expires_seconds is not None  # noqa: S101 - without a public URL there is one
-    url = await _sign(settings, policy, policy.expires_seconds)
-    expires_in = timedelta(seconds=policy.expires_seconds)
-    return MediaUrl(media_id, url, expires_in, policy.attachment_name)
+    url, lasts = policy.public_url, None
+    if url is None:
+        assert policy.expires_seconds is not None  # noqa: S101 - without a public URL there is one
+        url = await _sign(settings, policy, policy.expires_seconds)
+        lasts = timedelta(seconds=policy.expires_seconds)
+    if record_access:
+        with contextlib.suppress(asyncpg.ReadOnlySQLTransactionError):  # a standby has URLs, too
+            await database.touch(media_id)
+    return MediaUrl(media_id, url, lasts, policy.attachment_name)
 
 
 async def _sign(settings: Settings, policy: UrlPolicy, seconds: int) -> str:

@@ -52,6 +52,7 @@ OPERATOR = CLIENT | {
     "resume_media_source",
     "retry_failed_media",
     "retry_media",
+    "run_media_cleanup",
     "run_media_maintenance",
     "schedule_media_maintenance",
     "set_media_project_url",
@@ -83,6 +84,9 @@ POLLER = {
 }
 """Work on a job is guarded by its lease as well: the poller's name and the fencing token."""
 
+READER = {"get_media_storage_stats"}
+"""What a dashboard needs, besides its views."""
+
 SHARED = {
     "describe_media_schema",
     "get_media_bucket_policy",
@@ -96,6 +100,7 @@ NOBODY = {
     "adopt_media_rows",
     "bury_media_job",
     "check_cleanup_arguments",
+    "check_cron_access",
     "check_deferred_constraints",
     "check_media_arguments",
     "clean_up_daily",
@@ -103,9 +108,12 @@ NOBODY = {
     "count_bucket_losses",
     "count_ignored_fields",
     "count_media_refusal",
+    "count_queued_media",
+    "count_stored_media",
     "count_unheard_request",
     "deferred_constraints_hold",
     "delete_old_media",
+    "describe_media_grants",
     "drop_media_reservations",
     "drop_orphan_reservations",
     "end_media_pause",
@@ -123,6 +131,7 @@ NOBODY = {
     "find_webhook_problems",
     "fold_bucket_totals",
     "fold_media_analytics",
+    "fold_media_throughput",
     "forget_media_pollers",
     "free_waiting_media",
     "get_bucket_totals",
@@ -134,13 +143,13 @@ NOBODY = {
     "hmac_sha256",
     "in_media_folder",
     "insert_webhook_messages",
-    "is_media_kept",
     "is_media_path",
     "is_media_refusal",
     "is_server_fault",
     "judge_media_content",
     "limit_media_claim",
     "link_media_object",
+    "list_kept_media",
     "list_last_failures",
     "list_live_pollers",
     "list_media_pauses",
@@ -154,6 +163,8 @@ NOBODY = {
     "lock_media_job",
     "lock_media_sources",
     "log_media_event",
+    "log_operator_action",
+    "log_setting_changes",
     "may_be_declared_as",
     "media_attachment_name",
     "media_download_name",
@@ -187,6 +198,7 @@ NOBODY = {
     "reserve_media_object",
     "retry_media_job",
     "retry_media_rows",
+    "save_cleanup_place",
     "settle_media_content",
     "store_webhook_media",
     "store_webhook_messages",
@@ -201,6 +213,7 @@ NOBODY = {
 ROLES = {
     "media_client": CLIENT,
     "media_poller": POLLER,
+    "media_reader": READER,
     "media_admin": OPERATOR,
     "service_role": OPERATOR,
     "anon": set[str](),
@@ -211,6 +224,9 @@ ROLES = {
 
 UNREADABLE = {"media_secrets", "_yoyo_log", "_yoyo_migration", "_yoyo_version", "yoyo_lock"}
 """Tables that nobody reads, operators included. They read all others; the other roles none."""
+
+REPORTS = {"media_daily_report", "media_failures", "media_queue_health"}
+"""Views that media_reader reads, and no table."""
 
 CREATE_API_ROLES = """
 do $$

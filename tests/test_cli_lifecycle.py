@@ -44,11 +44,29 @@ async def test_a_cleanup_of_some(db: Any, run: Run) -> None:
         assert said == [f"{count} attachment{'' if count == 1 else 's'} would be deleted"]
 
 
+async def test_a_cleanup_too_large_to_count_says_so(db: Any, run: Run) -> None:
+    """A dry run counts for a second, and here a look takes longer."""
+    await old_media(db, 1)
+    await db.execute(
+        "create or replace function list_old_media(p_media_type text, p_is_dated boolean,"
+        " p_days_old integer, p_keep_accessed_days integer, p_after_at timestamptz,"
+        " p_after_id uuid, p_limit integer)"
+        " returns table (id uuid, at timestamptz, is_kept boolean) language sql volatile as"
+        " 'select m.id, m.message_sent_at, false from public.media m, pg_sleep(1.1)'"
+    )
+
+    said = ["at least 1 attachment would be deleted"]
+    assert await run("cleanup", "30", "--dry-run") == (0, said, [])
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["cleanup", "30"], "--yes"),
         (["cleanup", "0", "--yes"], "greater than or equal to 1"),
+        (["cleanup", "99999999999", "--yes"], "less than or equal to 36500"),
+        (["cleanup", "9", "--yes", "--keep-accessed", "36501"], "less than or equal to 36500"),
+        (["schedule", "--cleanup-days", "36501"], "less than or equal to 36500"),
         (["cleanup", "30", "--yes", "--type", "gif"], "unknown media type 'gif'"),
         (["schedule", "--off", "--cleanup-days", "3"], "--off goes alone"),
         (["schedule", "--cleanup-at", "03:00"], "--cleanup-days"),
@@ -107,3 +125,6 @@ async def test_settings_are_shown_changed_and_reset(db: Any, run: Run) -> None:
     (line,) = (await run("settings", "lease", "--json"))[1]
     assert json.loads(line)[0]["default_value"] == "00:01:00"
     assert await run("settings", "lease", "--reset") == (0, ["lease is 00:01:00"], [])
+    assert await run("settings", "cleanup_days", "90") == (0, ["cleanup_days is 90"], [])
+    said = ["cleanup_days is not set"]
+    assert await run("settings", "cleanup_days", "--reset") == (0, said, [])

@@ -122,7 +122,8 @@ def install(connection: Any, path: Path, recorded: set[str]) -> str:
     after = set(cursor.execute(LIST_FUNCTIONS, [path.stem]).fetchall())
     ((_, _, signature),) = after - before
     cursor.execute(
-        f"revoke all on function {signature} from media_client, media_poller, media_admin"
+        f"revoke all on function {signature}"
+        " from media_client, media_poller, media_admin, media_reader"
     )
     cursor.execute(remarks.replace(f"function public.{path.stem} ", f"function {signature} "))
     return signature

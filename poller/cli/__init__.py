@@ -11,19 +11,22 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import checks, files, lifecycle, operate, prepare, reconcile, serve, show
+from poller.cli import checks, files, keep, lifecycle, operate, prepare, reconcile, serve, show
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD061", "MD062"}
+WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062"}
 """Errors of the functions about what was passed to them; the README lists them."""
+REFUSED = {"MD016", "MD021", "MD025"}
+"""Errors that say themselves what is in the way."""
 
 # importing a module adds its commands to the application
 __all__ = [
     "checks",
     "files",
+    "keep",
     "lifecycle",
     "main",
     "operate",
@@ -55,6 +58,8 @@ def main() -> None:
     except asyncpg.PostgresError as error:
         if error.sqlstate in WRONG_ARGUMENTS:
             _fail([plain(f"{error.args[0]}. {error.hint}")], WRONG_SETTINGS)
+        if error.sqlstate in REFUSED:
+            _fail([plain(f"{error.args[0]}. {error.hint}")], FAILED)
         _fail([f"the database refused: {plain(error)}"], FAILED)
     except asyncpg.ClientConfigurationError as error:
         _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)

@@ -14,7 +14,12 @@ import typer
 from poller.cli.app import app, say
 from poller.cli.operate import attachments, operate
 
-Days = Annotated[int, typer.Argument(min=1, help="Delete what is older, by the message's time.")]
+MOST_DAYS = 36_500
+"""A hundred years, as in the database."""
+Days = Annotated[
+    int,
+    typer.Argument(min=1, max=MOST_DAYS, help="Delete what is older, by the message's time."),
+]
 
 
 @app.command()
@@ -26,7 +31,9 @@ def cleanup(
     ] = None,
     keep_accessed: Annotated[
         int | None,
-        typer.Option(min=1, metavar="DAYS", help="Keep what was touched within so many days."),
+        typer.Option(
+            min=1, max=MOST_DAYS, metavar="DAYS", help="Keep what was touched within so many days."
+        ),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     dry_run: Annotated[
@@ -35,20 +42,25 @@ def cleanup(
 ) -> None:
     """Delete media older than so many days, but for what is held. Files go with their last use."""
 
-    def run(*, dry: bool) -> int:
+    def run(*, dry: bool) -> tuple[int, bool]:
         return operate(
             lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
         )
 
+    def expected() -> str:
+        count, is_all = run(dry=True)
+        return f"{'' if is_all else 'at least '}{attachments(count)}"
+
     if dry_run:
-        say(f"{attachments(run(dry=True))} would be deleted")
+        say(f"{expected()} would be deleted")
         return
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Delete {attachments(run(dry=True))}?", abort=True)
-    deleted = 0
-    while count := run(dry=False):
+        typer.confirm(f"Delete {expected()}?", abort=True)
+    deleted, is_all = 0, False
+    while not is_all:
+        count, is_all = run(dry=False)
         deleted += count
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{attachments(deleted)} deleted")
@@ -61,7 +73,9 @@ def cleanup(
 def schedule(
     cleanup_days: Annotated[
         int | None,
-        typer.Option(min=1, metavar="DAYS", help="Once a day, delete media older than this."),
+        typer.Option(
+            min=1, max=MOST_DAYS, metavar="DAYS", help="Once a day, delete media older than this."
+        ),
     ] = None,
     cleanup_at: Annotated[
         datetime | None,
@@ -69,7 +83,9 @@ def schedule(
     ] = None,
     keep_accessed: Annotated[
         int | None,
-        typer.Option(min=1, metavar="DAYS", help="Keep what was touched within so many days."),
+        typer.Option(
+            min=1, max=MOST_DAYS, metavar="DAYS", help="Keep what was touched within so many days."
+        ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Take the schedule back.")] = False,
 ) -> None:
@@ -108,7 +124,8 @@ def settings(
     if reset and (name is None or value is not None):
         raise typer.BadParameter("--reset goes with the name of a setting and no value")
     if name is not None and (reset or value is not None):
-        say(f"{name} is {operate(lambda database: database.set_media_setting(name, value))}")
+        now = operate(lambda database: database.set_media_setting(name, value))
+        say(f"{name} is not set" if now is None else f"{name} is {now}")
         return
     rows = [
         one

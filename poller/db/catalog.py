@@ -16,7 +16,8 @@ QUESTION = """
         clock_timestamp() as clock,
         array(
             select r.name
-            from unnest(array['media_admin', 'media_poller', 'media_client']) r (name)
+            from unnest(array[
+                'media_admin', 'media_poller', 'media_client', 'media_reader']) r (name)
             where to_regrole(r.name) is not null
                 and pg_has_role(current_user, to_regrole(r.name), 'usage')
         ) as roles,

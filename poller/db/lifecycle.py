@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import time
 from typing import Any
+from uuid import UUID
 
 from poller.db.pool import Pool
 from poller.records import MediaSetting
@@ -15,12 +16,25 @@ class Lifecycle(Pool):
 
     async def clean_up(
         self, days_old: int, media_types: list[str] | None, keep_days: int | None, *, dry_run: bool
-    ) -> int:
-        """One bounded call; returns how many attachments went, or would go."""
-        return await self._value(
-            "select public.cleanup_old_media($1, $2, $3, $4)",
+    ) -> tuple[int, bool]:
+        """One bounded call; how many attachments went, or would go, and whether that was all."""
+        (row,) = await self._rows(
+            "select * from public.run_media_cleanup($1, $2, $3, $4)",
             days_old, media_types, keep_days, dry_run,
         )  # fmt: skip
+        return row["attachments"], row["is_finished"]
+
+    async def hold_media(self, media_id: UUID, reason: str) -> None:
+        """Keep an attachment from every deletion."""
+        await self._value("select public.hold_media($1, $2)", media_id, reason)
+
+    async def release_media_hold(self, media_id: UUID, *, dry_run: bool) -> bool:
+        """End the hold on an attachment; False when it was not held."""
+        return await self._tried("select public.release_media_hold($1)", media_id, dry_run=dry_run)
+
+    async def delete_media(self, media_id: UUID, *, dry_run: bool) -> bool:
+        """Delete an attachment; False when there is none of that id."""
+        return await self._tried("select public.delete_media($1)", media_id, dry_run=dry_run)
 
     async def schedule(
         self, cleanup_days: int | None, cleanup_at: time | None, keep_days: int | None

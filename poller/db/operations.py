@@ -44,16 +44,7 @@ class Operations(Pool):
             "select public.retry_failed_media("
             "code => $1, since => now() - $2::interval, at_most => $3)"
         )
-        async with self._pool.acquire() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            keep = False
-            try:
-                count: int = await connection.fetchval(call, code, since, at_most)
-                keep = not dry_run
-            finally:
-                await (transaction.commit() if keep else transaction.rollback())
-        return count
+        return await self._tried(call, code, since, at_most, dry_run=dry_run)
 
     async def cancel(self, media_id: UUID) -> bool:
         """Stop work on an attachment; False when there was none."""

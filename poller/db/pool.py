@@ -99,3 +99,16 @@ class Pool:
 
     async def _value(self, call: str, *arguments: object, wait: float | None = None) -> Any:
         return (await self._rows(call, *arguments, wait=wait))[0][0]
+
+    async def _tried(self, call: str, *arguments: object, dry_run: bool) -> Any:
+        """The value of a call; with `dry_run` what it did is taken back at once."""
+        async with self._pool.acquire() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            keep = False
+            try:
+                answer: Any = await connection.fetchval(call, *arguments)
+                keep = not dry_run
+            finally:
+                await (transaction.commit() if keep else transaction.rollback())
+        return answer

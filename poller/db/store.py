@@ -45,6 +45,10 @@ class Store(Pool):
         )
         return UrlPolicy(**row)
 
+    async def touch(self, media_id: UUID) -> bool:
+        """Record an access to an attachment; False when there is none of that id."""
+        return await self._value("select public.touch_media($1)", media_id)
+
     async def storage_stats(self) -> dict[str, Any]:
         return json.loads(await self._value("select public.get_media_storage_stats()"))
 

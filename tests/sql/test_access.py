@@ -20,6 +20,7 @@ from tests.access import (
     NOBODY,
     OPERATOR,
     POLLER,
+    REPORTS,
     ROLES,
     SHARED,
     UNREADABLE,
@@ -126,7 +127,9 @@ async def test_operators_read_the_tables_and_nobody_writes_them(
     for role in ROLES:
         acting = await log_in(empty_database, role)
         for table in tables + views:
-            readable = role == "media_admin" and table not in UNREADABLE
+            readable = (role == "media_admin" and table not in UNREADABLE) or (
+                role == "media_reader" and table in REPORTS
+            )
             held = {
                 right
                 for right in RIGHTS

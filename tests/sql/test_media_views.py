@@ -91,6 +91,7 @@ async def test_throughput_is_that_of_the_last_minute_hour_and_day(db: Any) -> No
             " where minute > now() - interval '5 minutes'",
             minutes,
         )
+        await db.execute("delete from media_recent_throughput")
     await store(db, sha256(b"now"))
 
     found = (await stats(db))["throughput"]
@@ -147,6 +148,38 @@ async def test_failures_by_reason(db: Any, connect: Connect) -> None:
         "media_expired_or_foreign", "video", 2,
     )  # fmt: skip
     assert row["last_text"].startswith("gone")
+
+
+async def test_the_last_minute_has_sixty_seconds(db: Any) -> None:
+    for seconds in (30, 75, 100, 200):
+        await store(db, sha256(str(seconds).encode()))
+        await db.execute(
+            "update media_analytics_deltas set at = at - make_interval(secs => $1)"
+            " where at > now() - interval '9 s'",
+            seconds,
+        )
+
+    for _ in range(2):  # before and after folding
+        found = (await stats(db))["throughput"]
+        assert [found[span]["files"] for span in ("last_minute", "last_hour")] == [1, 4]
+        await db.execute("select fold_media_analytics()")
+    assert await db.fetchval("select count(*) from media_recent_throughput") == 3
+    await db.execute("update media_recent_throughput set second = second - interval '100 s'")
+    await db.execute("select prune_media_throughput()")
+    assert await db.fetchval("select count(*) from media_recent_throughput") == 0
+
+
+async def test_dashboards_read_the_views_as_readers(db: Any, connect: Connect) -> None:
+    await store(db, sha256(b"x"))
+    failed = await queue_media(db, media_type="image")
+    await fail(db, failed, (await claim(db))[failed], code="100")
+    reader = await connect("media_reader")
+
+    report = await reader.fetchrow("select files, failed_files from media_daily_report")
+    assert tuple(report) == (1, 1)
+    assert await reader.fetchval("select jobs from media_queue_health") == 1
+    assert await reader.fetchval("select files from media_failures") == 1
+    assert (await stats(reader))["files"] == 1
 
 
 @pytest.mark.parametrize("view", ["media_daily_report", "media_queue_health", "media_failures"])

@@ -712,8 +712,8 @@ class Queue(RuleBasedStateMachine):
             "select * from media_audit_log where id > %s order by id", self.last_event
         ):
             self.last_event = row["id"]
-            if row["event"] in {"orphan", "file removed"}:  # a file, of no attachment
-                continue
+            if row["media_id"] == UUID(int=0) or row["event"] == "file removed":
+                continue  # of no attachment: a setting, a pause, a file
             trail = self.trails[row["media_id"]]
             trail.events.append(row["event"])
             assert row["event"] in TRAIL[trail.state], trail.events
@@ -728,7 +728,14 @@ class Queue(RuleBasedStateMachine):
             row.pop("media_type"): {name: n for name, n in row.items() if n}
             for row in self.rows(LEDGER)
         }
-        assert counted == self.ledger
+        assert {name: of for name, of in counted.items() if of} == self.ledger
+        (drift,) = self.rows(
+            "select (select count(*) from media where object_id is not null)"
+            " - (select coalesce(sum(stored_files), 0) from list_media_totals()) as files,"
+            " (select coalesce(sum(file_size), 0) from media where object_id is not null)"
+            " - (select coalesce(sum(stored_bytes), 0) from list_media_totals()) as bytes"
+        )
+        assert (drift["files"], drift["bytes"]) == (0, 0)
 
     def count(self, event: str, trail: Trail, detail: dict[str, Any] | None) -> None:
         lost = event in ("file missing", "file differs")

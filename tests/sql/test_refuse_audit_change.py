@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from poller.migrate import migrate
 from tests.helpers import everything, queue_media, refused
 
 
@@ -33,3 +36,22 @@ async def test_nobody_changes_the_trail(db: Any, statement: str) -> None:
         await db.execute(statement)
 
     assert await everything(db) == before
+
+
+@pytest.mark.parametrize("statement", ["delete from media_audit_log", "truncate media_audit_log"])
+async def test_nor_in_a_session_without_triggers(db: Any, statement: str) -> None:
+    await queue_media(db)
+    await db.execute("set session_replication_role = replica")
+
+    with refused("MD040", "append-only"):
+        await db.execute(statement)
+
+
+async def test_a_trigger_that_was_disabled_is_enabled_by_migrate(db: Any, database: str) -> None:
+    await db.execute("alter table media_audit_log disable trigger all")
+    disabled = "select count(*) from describe_media_schema() x where x like '%disabled'"
+    assert await db.fetchval(disabled) == 2
+
+    await asyncio.to_thread(migrate, SecretStr(database))
+
+    assert await db.fetchval(disabled) == 0

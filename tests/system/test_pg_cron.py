@@ -5,6 +5,7 @@ Needs Debian's postgresql-15-cron; run by .ci/run, not by `make test`.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,7 +68,13 @@ async def test_it_fires(bot: str) -> None:
         sql(bot.replace("bot@", "postgres@"), old_runs)
         done = json.loads(await db.fetchval("select run_media_maintenance()"))
         assert done["pruned_cron_runs"] == 1
+        sql(bot.replace("bot@", "postgres@"),
+            "insert into cron.job_run_details (jobid, runid, username, command)"
+            " select jobid, -1, 'bot', command from cron.job"
+            " union all select -1, -2, 'bot', 'select 1'")  # fmt: skip
         assert await operator.fetchval("select unschedule_media_maintenance()") is True
+        left = await db.fetch("select command from cron.job_run_details")
+        assert [row[0] for row in left] == ["select 1"]
         assert await operator.fetchval("select unschedule_media_maintenance()") is False
         assert await db.fetchval("select count(*) from cron.job") == 0
     finally:
@@ -83,3 +90,41 @@ async def test_a_schedule_that_is_none_changes_nothing(bot: str) -> None:
         assert await db.fetchval("select cleanup_days from media_settings") is None
     finally:
         await db.close()
+
+
+async def test_a_pg_cron_that_may_not_be_used_says_what_to_grant(bot: str) -> None:
+    superuser = bot.replace("bot@", "postgres@")
+    sql(superuser, "revoke usage on schema cron from bot")
+    db, operator = await asyncpg.connect(bot), await asyncpg.connect(bot, user="operator")
+    try:
+        for call in ("schedule_media_maintenance(30)", "unschedule_media_maintenance()"):
+            with pytest.raises(asyncpg.PostgresError, match="the role bot, which owns") as raised:
+                await operator.execute(f"select {call}")
+            assert raised.value.sqlstate == "MD025"
+            assert "grant usage on schema cron to bot" in str(raised.value.hint)
+        assert await db.fetchval("select cleanup_days from media_settings") is None
+        done = json.loads(await db.fetchval("select run_media_maintenance()"))
+        assert (done["pruned_cron_runs"], "errors" in done) == (0, False)
+
+        sql(superuser, "grant usage on schema cron to bot")
+        asked = json.loads(await operator.fetchval("select schedule_media_maintenance(30)"))
+        assert asked["pg_cron"] is True
+    finally:
+        await operator.close()
+        await db.close()
+
+
+async def test_many_at_once_with_pg_cron_do_the_work_once(bot: str) -> None:
+    """Pollers and pg_cron come together: one keeps house, the others are told so."""
+    connections = [await asyncpg.connect(bot) for _ in range(8)]
+    try:
+        for number in range(20):
+            await store(connections[0], sha256(str(number).encode()))
+        calls = [db.fetchval("select run_media_maintenance('10 s')") for db in connections]
+        done = [json.loads(answer) for answer in await asyncio.gather(*calls)]
+        assert sum(one.get("folded_deltas", 0) for one in done) == 20
+        assert len([one for one in done if "skipped" not in one]) == 1
+        assert not [one for one in done if "errors" in one]
+    finally:
+        for db in connections:
+            await db.close()

@@ -17,6 +17,7 @@ begin
     update public.media_processing_queue q
     set
         status = 'cancelled',
+        died_at = clock_timestamp(),
         claimed_by = null,
         lease_until = null,
         waiting_for = null,

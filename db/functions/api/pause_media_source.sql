@@ -12,6 +12,9 @@ security definer -- operators have no rights on the tables
 set search_path = ''
 as $$
 #variable_conflict use_column
+declare
+    v_earlier public.media_pauses;
+    v_until timestamptz;
 begin
     if pause_media_source.scope is null
         or not (pause_media_source.scope = 'storage' or pause_media_source.scope ~ '^(whatsapp|poller):.+')
@@ -23,9 +26,14 @@ begin
         raise exception 'a pause of % is none', coalesce(pause_media_source.pause_for::text, 'null')
             using errcode = 'MD018', hint = 'Use an interval above zero; resume_media_source ends a pause.';
     end if;
-    return (public.extend_media_pause(
+    select p.* into v_earlier from public.media_pauses p where p.scope = pause_media_source.scope;
+    v_until := (public.extend_media_pause(
         pause_media_source.scope, coalesce(pause_media_source.reason, 'paused by an operator'), 'by an operator',
         pause_media_source.pause_for, pause_media_source.pause_for)).until;
+    perform public.log_operator_action('00000000-0000-0000-0000-000000000000', 'source paused', jsonb_build_object(
+        'scope', pause_media_source.scope, 'reason', pause_media_source.reason,
+        'old', v_earlier.until, 'new', v_until));
+    return v_until;
 end;
 $$;
 

@@ -10,11 +10,17 @@ as $$
 #variable_conflict use_column
 declare
     v_found boolean;
+    v_earlier public.media_pauses;
 begin
+    select p.* into v_earlier from public.media_pauses p where p.scope = resume_media_source.scope for update;
     update public.media_pauses p
     set until = now()
     where p.scope = resume_media_source.scope and p.until > now();
     v_found := found;
+    if v_found then
+        perform public.log_operator_action('00000000-0000-0000-0000-000000000000', 'source resumed', jsonb_build_object(
+            'scope', resume_media_source.scope, 'reason', v_earlier.reason, 'old', v_earlier.until, 'new', now()));
+    end if;
     update public.media_processing_queue q
     set due_at = now()
     where q.status = 'pending'

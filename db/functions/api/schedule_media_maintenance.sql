@@ -13,11 +13,10 @@ security definer -- pg_cron runs the job as the owner, who has the rights
 set search_path = ''
 as $$
 declare
-    v_cron boolean := to_regprocedure('cron.schedule(text,text,text)') is not null;
+    v_cron boolean := public.check_cron_access();
 begin
-    if schedule_media_maintenance.cleanup_days is not null then
-        perform public.check_cleanup_arguments(schedule_media_maintenance.cleanup_days, null, keep_accessed_days, 1);
-    end if;
+    perform public.check_cleanup_arguments(
+        coalesce(schedule_media_maintenance.cleanup_days, 1), null, keep_accessed_days, 1);
     update public.media_settings s
     set cleanup_days = schedule_media_maintenance.cleanup_days,
         cleanup_at = coalesce(schedule_media_maintenance.cleanup_at, s.cleanup_at),
@@ -39,5 +38,5 @@ end;
 $$;
 
 comment on function public.schedule_media_maintenance is
-    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC), and what keep_accessed_days keeps. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days below 1, and those of pg_cron.';
+    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC), and what keep_accessed_days keeps. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days outside 1 to 36500, MD025 pg_cron may not be used, and those of pg_cron.';
 grant execute on function public.schedule_media_maintenance to media_admin;

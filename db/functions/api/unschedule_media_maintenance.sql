@@ -1,4 +1,5 @@
--- Take back schedule_media_maintenance: no job of pg_cron, no daily cleanup. Pollers keep house.
+-- Take back schedule_media_maintenance: no job of pg_cron nor what it noted of its runs, no daily cleanup.
+-- Pollers keep house.
 
 create or replace function public.unschedule_media_maintenance()
 returns boolean
@@ -12,7 +13,7 @@ declare
 begin
     update public.media_settings
     set cleanup_days = null, cleanup_keep_accessed_days = null;
-    if to_regclass('cron.job') is null then
+    if not public.check_cron_access() then
         return false;
     end if;
     execute format($sql$
@@ -21,11 +22,12 @@ begin
     if v_job is null then
         return false;
     end if;
+    execute format('delete from %I.job_run_details d where d.jobid = $1', 'cron') using v_job;
     execute format('select %I.unschedule($1)', 'cron') using v_job;
     return true;
 end;
 $$;
 
 comment on function public.unschedule_media_maintenance is
-    'Remove the job of pg_cron and the daily cleanup that schedule_media_maintenance set. Returns false when there was no job.';
+    'Remove the job of pg_cron, with what it noted about its runs, and the daily cleanup that schedule_media_maintenance set. Returns false when there was no job. Error: MD025 pg_cron may not be used.';
 grant execute on function public.unschedule_media_maintenance to media_admin;

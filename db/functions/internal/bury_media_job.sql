@@ -17,6 +17,7 @@ begin
     update public.media_processing_queue q
     set
         status = 'failed',
+        died_at = clock_timestamp(),
         last_error_code = p_code,
         last_error_text = p_text,
         claimed_by = null,

@@ -1,4 +1,4 @@
--- Refuse what cleanup_old_media cannot use, naming the value.
+-- Refuse what run_media_cleanup cannot use, naming the value.
 
 create or replace function public.check_cleanup_arguments(
     p_days_old integer,
@@ -14,12 +14,12 @@ as $$
 declare
     v_unknown text;
 begin
-    if p_days_old is null or p_days_old not between 1 and 1000000 then
-        raise exception 'days_old is %, not 1 or more', coalesce(p_days_old::text, 'null')
+    if p_days_old is null or p_days_old not between 1 and 36500 then
+        raise exception 'days_old is %, not 1 to 36500', coalesce(p_days_old::text, 'null')
             using errcode = 'MD022', hint = 'Pass the age in days from which media is deleted.';
     end if;
-    if p_keep_accessed_days not between 1 and 1000000 then
-        raise exception 'keep_accessed_days is %, not 1 or more', p_keep_accessed_days
+    if p_keep_accessed_days not between 1 and 36500 then
+        raise exception 'keep_accessed_days is %, not 1 to 36500', p_keep_accessed_days
             using errcode = 'MD022', hint = 'Pass null when an access keeps nothing.';
     end if;
     if p_at_most is null or p_at_most < 1 then
@@ -38,4 +38,4 @@ end;
 $$;
 
 comment on function public.check_cleanup_arguments is
-    'Raise MD022 or MD011 for an argument of cleanup_old_media that cannot be used.';
+    'Raise MD022 or MD011 for an argument of run_media_cleanup that cannot be used.';

@@ -10,13 +10,15 @@ as $$
 declare
     v_due date := (now() at time zone 'utc' - p_settings.cleanup_at)::date;
     v_count integer := 0;
+    v_is_finished boolean;
 begin
     if p_settings.cleanup_days is not null
         and exists (select from public.media_maintenance r where r.cleaned_on < v_due)
     then
-        v_count := public.cleanup_old_media(
-            p_settings.cleanup_days, keep_accessed_days => p_settings.cleanup_keep_accessed_days);
-        if v_count = 0 then
+        select c.attachments, c.is_finished into v_count, v_is_finished
+        from public.run_media_cleanup(
+            p_settings.cleanup_days, keep_accessed_days => p_settings.cleanup_keep_accessed_days) c;
+        if v_is_finished and v_count = 0 then
             update public.media_maintenance set cleaned_on = v_due;
         end if;
     end if;
@@ -25,4 +27,4 @@ end;
 $$;
 
 comment on function public.clean_up_daily is
-    'Run cleanup_old_media as media_settings says, when it is time and the day is not done; returns how many were deleted.';
+    'Run run_media_cleanup as media_settings says, when it is time and the day is not done; returns how many were deleted.';

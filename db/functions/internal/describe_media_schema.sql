@@ -11,14 +11,14 @@ security definer -- operators have no rights on all it reads
 set search_path = ''
 as $$
     with relations as (
-        select c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.relrowsecurity,
+        select c.oid, c.relname, c.relkind, c.relrowsecurity,
             exists (select from public.media_adopted_tables t where t.table_name = c.relname) as adopted
         from pg_catalog.pg_class c
         where c.relnamespace = 'public'::regnamespace
             and c.relname = any (public.list_media_relations())
     ),
     functions as (
-        select p.oid, p.oid::regprocedure::text as signature, p.proowner, p.proacl, concat_ws(' ',
+        select p.oid, p.oid::regprocedure::text as signature, concat_ws(' ',
             'returns', pg_catalog.pg_get_function_result(p.oid),
             case p.provolatile when 'i' then 'immutable' when 's' then 'stable' else 'volatile' end,
             case when p.prosecdef then 'security definer' end,
@@ -63,9 +63,11 @@ as $$
                 to_regclass('public.pgmedia_media_age_idx'),
                 to_regclass('public.pgmedia_media_message_id_whatsapp_media_id_key'),
                 to_regclass('public.pgmedia_media_object_id_idx'),
-                to_regclass('public.pgmedia_media_foreign_path_idx')])
+                to_regclass('public.pgmedia_media_foreign_path_idx'),
+                to_regclass('public.pgmedia_media_undated_idx')])
         union all
-        select pg_catalog.pg_get_triggerdef(t.oid)
+        select concat_ws(' ', pg_catalog.pg_get_triggerdef(t.oid),
+            case t.tgenabled when 'A' then 'always' when 'D' then 'disabled' when 'R' then 'in replicas' end)
         from relations r
         join pg_catalog.pg_trigger t on t.tgrelid = r.oid and not t.tgisinternal
             and t.tgfoid in (select f.oid from functions f)
@@ -73,23 +75,7 @@ as $$
         select format('function %s %s', f.signature, f.definition)
         from functions f
         union all
-        select format('grant %s on %s to %s', lower(x.privilege_type), g.name,
-            case x.grantee when 0 then 'public' else x.grantee::regrole::text end)
-        from (
-            select f.signature as name, f.proowner as owner, coalesce(f.proacl, acldefault('f', f.proowner)) as acl
-            from functions f
-            union all
-            select r.relname, r.relowner, r.relacl
-            from relations r
-            where not r.adopted
-        ) g
-        cross join aclexplode(g.acl) x
-        where x.grantee <> g.owner
-            and x.grantee is distinct from to_regrole('service_role')::oid
-            and not ( -- what an operator opened is no difference
-                x.grantee is not distinct from to_regrole('anon')::oid
-                and g.name like 'public.whatsapp_webhook(%'
-                and (select s.webhook_open from public.media_secrets s))
+        select g from public.describe_media_grants() g
     )
     select l.line from lines l order by l.line collate "C";
 $$;

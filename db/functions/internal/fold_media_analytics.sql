@@ -1,6 +1,6 @@
 -- Fold what was appended into the figures. One at a time; whoever comes second does nothing.
 
-create or replace function public.fold_media_analytics(p_limit integer default 100000)
+create or replace function public.fold_media_analytics(p_limit integer default 250000)
 returns integer
 language plpgsql
 volatile
@@ -12,6 +12,7 @@ begin
     if not pg_try_advisory_xact_lock(hashtext('pgmedia.fold')) then
         return 0;
     end if;
+    perform public.count_stored_media();
     with folded as (
         delete from public.media_analytics_deltas d
         where d.ctid = any (array(select x.ctid from public.media_analytics_deltas x limit p_limit))
@@ -21,12 +22,13 @@ begin
 
     insert into public.media_analytics as a (
         date, media_type, total_files, total_size_bytes, unique_files, deduplicated_files, saved_bytes,
-        failed_files, deleted_files, deleted_bytes, processing_ms, retried_files, lost_files, lost_bytes
+        failed_files, deleted_files, deleted_bytes, processing_ms, retried_files, lost_files, lost_bytes,
+        stored_files, stored_bytes
     )
     select f.date, f.media_type, sum(f.total_files), sum(f.total_size_bytes), sum(f.unique_files),
         sum(f.deduplicated_files), sum(f.saved_bytes), sum(f.failed_files), sum(f.deleted_files),
         sum(f.deleted_bytes), sum(f.processing_ms), sum(f.retried_files), sum(f.lost_files),
-        sum(f.lost_bytes)
+        sum(f.lost_bytes), sum(f.stored_files), sum(f.stored_bytes)
     from unnest(v_deltas) f
     group by f.date, f.media_type
     on conflict (date, media_type) do update
@@ -42,7 +44,9 @@ begin
         processing_ms = a.processing_ms + excluded.processing_ms,
         retried_files = a.retried_files + excluded.retried_files,
         lost_files = a.lost_files + excluded.lost_files,
-        lost_bytes = a.lost_bytes + excluded.lost_bytes;
+        lost_bytes = a.lost_bytes + excluded.lost_bytes,
+        stored_files = a.stored_files + excluded.stored_files,
+        stored_bytes = a.stored_bytes + excluded.stored_bytes;
 
     insert into public.media_processing_times as t (date, media_type, time_bucket, files)
     select f.date, f.media_type, f.time_bucket, sum(f.total_files)
@@ -52,15 +56,7 @@ begin
     on conflict (date, media_type, time_bucket) do update
     set files = t.files + excluded.files;
 
-    insert into public.media_throughput as t (minute, files, bytes, failed_files)
-    select f.minute, sum(f.total_files), sum(f.total_size_bytes), sum(f.failed_files)
-    from unnest(v_deltas) f
-    group by f.minute
-    on conflict (minute) do update
-    set files = t.files + excluded.files,
-        bytes = t.bytes + excluded.bytes,
-        failed_files = t.failed_files + excluded.failed_files;
-
+    perform public.fold_media_throughput(v_deltas);
     perform public.fold_bucket_totals(p_limit);
     return coalesce(cardinality(v_deltas), 0);
 end;

@@ -9,7 +9,7 @@ as $$
     with counted as (
         select * from public.media_bucket_totals
         union all
-        select * from public.media_bucket_deltas
+        (select * from public.media_bucket_deltas limit 100000)
     )
     select coalesce(json_object_agg(c.bucket_name, c.figures order by c.bucket_name), '{}')
     from (

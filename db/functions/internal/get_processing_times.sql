@@ -11,7 +11,7 @@ as $$
         select t.time_bucket, t.files from public.media_processing_times t where t.date >= p_since
         union all
         select d.time_bucket, d.total_files
-        from public.media_analytics_deltas d
+        from (select * from public.media_analytics_deltas limit 100000) d
         where d.date >= p_since and d.time_bucket is not null
     ),
     ranked as (

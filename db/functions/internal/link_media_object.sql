@@ -49,7 +49,7 @@ as $$
     )
     insert into public.media_analytics_deltas (
         date, media_type, total_files, total_size_bytes,
-        unique_files, deduplicated_files, saved_bytes, processing_ms, time_bucket
+        unique_files, deduplicated_files, saved_bytes, processing_ms, time_bucket, stored_files, stored_bytes
     )
     select
         (now() at time zone 'utc')::date,
@@ -60,7 +60,9 @@ as $$
         count(*) filter (where p_event <> 'stored'),
         count(*) filter (where p_event <> 'stored') * (p_object).file_size,
         coalesce(sum(extract(epoch from t.taken) * 1000), 0)::bigint,
-        t.time_bucket
+        t.time_bucket,
+        count(*),
+        count(*) * (p_object).file_size
     from linked l
     left join done d on d.id = l.id
     cross join lateral (

@@ -15,8 +15,8 @@ begin
             select d.id
             from public.media_processing_queue d
             join public.media m on m.id = d.id
-            where d.status in ('failed', 'cancelled') and m.failed_at < now() - p_kept
-            order by m.failed_at
+            where d.status in ('failed', 'cancelled') and coalesce(d.died_at, d.queued_at) < now() - p_kept
+            order by coalesce(d.died_at, d.queued_at), d.id
             limit p_limit
             for key share of m skip locked
             for update of d skip locked))

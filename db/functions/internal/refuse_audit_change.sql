@@ -1,4 +1,5 @@
--- The audit trail is append-only for every role, the owner included: no update and no truncate.
+-- The audit trail is append-only for every role, the owner included: no update and no
+-- truncate. "Always": also where a session has set session_replication_role.
 
 create or replace function public.refuse_audit_change()
 returns trigger
@@ -17,3 +18,4 @@ comment on function public.refuse_audit_change is 'Trigger: refuse to change the
 create or replace trigger refuse_audit_change
 before update or truncate on public.media_audit_log
 for each statement execute function public.refuse_audit_change();
+alter table public.media_audit_log enable always trigger refuse_audit_change;

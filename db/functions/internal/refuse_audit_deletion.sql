@@ -1,5 +1,6 @@
 -- The audit trail is append-only for every role, the owner included: nothing is deleted from it that
--- is younger than media_settings.audit_kept.
+-- is younger than media_settings.audit_kept, or about held media. "Always": also where a session
+-- has set session_replication_role.
 
 create or replace function public.refuse_audit_deletion()
 returns trigger
@@ -10,19 +11,21 @@ as $$
 begin
     perform
     from gone g
-    where g.at >= now() - (select s.audit_kept from public.media_settings s);
+    where g.at >= now() - (select s.audit_kept from public.media_settings s)
+        or exists (select from public.media_holds h where h.media_id = g.media_id);
     if found then
         raise exception 'media_audit_log is append-only: DELETE refused'
-            using errcode = 'MD040', hint = 'Events leave it by maintenance, when media_settings.audit_kept is over.';
+            using errcode = 'MD040', hint = 'Events leave it by maintenance, when media_settings.audit_kept is over and no hold on the media.';
     end if;
     return null;
 end;
 $$;
 
 comment on function public.refuse_audit_deletion is
-    'Trigger: refuse to delete from the audit trail what is not past media_settings.audit_kept.';
+    'Trigger: refuse to delete from the audit trail what is not past media_settings.audit_kept, or about held media.';
 
 create or replace trigger refuse_audit_deletion
 after delete on public.media_audit_log
 referencing old table as gone
 for each statement execute function public.refuse_audit_deletion();
+alter table public.media_audit_log enable always trigger refuse_audit_deletion;

@@ -17,11 +17,15 @@ begin
         'by', nullif(current_setting('pgmedia.deleted_by', true), '')))
     from gone g;
 
-    insert into public.media_analytics_deltas (date, media_type, deleted_files, deleted_bytes)
-    select (now() at time zone 'utc')::date, coalesce(g.media_type, 'unknown'), count(*),
-        coalesce(sum(g.file_size) filter (where g.object_id is not null), 0)
-    from gone g
-    group by g.media_type;
+    insert into public.media_analytics_deltas (
+        date, media_type, deleted_files, deleted_bytes, stored_files, stored_bytes)
+    select (now() at time zone 'utc')::date, d.media_type, d.files, d.bytes, -d.stored, -d.bytes
+    from (
+        select coalesce(g.media_type, 'unknown') as media_type, count(*) as files, count(g.object_id) as stored,
+            coalesce(sum(g.file_size) filter (where g.object_id is not null), 0) as bytes
+        from gone g
+        group by g.media_type
+    ) d;
 
     perform public.drop_media_reservations(o.leader_id)
     from public.media_objects o

@@ -35,8 +35,10 @@ begin
     select m.id, case p_difference.difference when 'missing' then 'file missing' else 'file differs' end,
         jsonb_strip_nulls(to_jsonb(p_difference) - '{run_id,difference,status}'::text[])
     from unnest(v_media) m (id);
-    insert into public.media_analytics_deltas (date, media_type, lost_files, lost_bytes)
-    select (now() at time zone 'utc')::date, m.media_type, count(*), sum(m.file_size)
+    insert into public.media_analytics_deltas (
+        date, media_type, lost_files, lost_bytes, stored_files, stored_bytes)
+    select (now() at time zone 'utc')::date, coalesce(m.media_type, 'unknown'), count(*), sum(m.file_size),
+        -count(*), -sum(m.file_size)
     from public.media m
     where m.id = any (v_media)
     group by m.media_type;

@@ -1,0 +1,63 @@
+"""Single attachments: held, released, deleted. Each is one function of the database."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from poller.cli.app import app, give_up, say
+from poller.cli.operate import MediaId, operate
+
+Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+
+
+@app.command()
+def hold(media_id: MediaId, reason: Reason, as_json: AsJson = False) -> None:
+    """Keep an attachment from every deletion, until it is released."""
+    operate(lambda database: database.hold_media(media_id, reason))
+    tell(media_id, "held", f"media {media_id} is held: {reason}", as_json=as_json)
+
+
+@app.command()
+def release(
+    media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """End the hold on an attachment; the next cleanup may delete it."""
+    ask(f"Release media {media_id}?", yes=yes, dry_run=dry_run)
+    if not operate(lambda database: database.release_media_hold(media_id, dry_run=dry_run)):
+        give_up(f"media {media_id} is not held")
+    done = "would be released" if dry_run else "is released"
+    tell(media_id, "released", f"media {media_id} {done}", as_json=as_json, dry_run=dry_run)
+
+
+@app.command()
+def delete(
+    media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
+    """Delete an attachment in any state; its file goes with the last use of its content."""
+    ask(f"Delete media {media_id}?", yes=yes, dry_run=dry_run)
+    if not operate(lambda database: database.delete_media(media_id, dry_run=dry_run)):
+        give_up(f"no media with id {media_id}")
+    done = "would be deleted" if dry_run else "is deleted"
+    tell(media_id, "deleted", f"media {media_id} {done}", as_json=as_json, dry_run=dry_run)
+
+
+def ask(question: str, *, yes: bool, dry_run: bool) -> None:
+    """Go on only when somebody says so; on standard error, which --json leaves alone."""
+    if yes or dry_run:
+        return
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("this asks first: pass --yes, or --dry-run to try it")
+    typer.confirm(question, abort=True, err=True)
+
+
+def tell(media_id: UUID, done: str, line: str, *, as_json: bool, dry_run: bool = False) -> None:
+    answer = {"media_id": str(media_id), "done": done, "dry_run": dry_run}
+    say(json.dumps(answer) if as_json else line)

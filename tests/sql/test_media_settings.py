@@ -1,0 +1,72 @@
+"""The settings in the database: listed, changed, refused, and in the audit trail."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.helpers import (
+    everything,
+    media_row,
+    refused,
+    sha256,
+    store,
+)
+
+
+async def test_settings_are_listed_with_their_meaning(db: Any) -> None:
+    rows = {row["name"]: row for row in await db.fetch("select * from get_media_settings()")}
+
+    assert tuple(rows["lease"])[1:3] == ("00:01:00", "00:01:00")
+    assert tuple(rows["cleanup_days"])[1:3] == (None, None)
+    assert tuple(rows["cleanup_at"])[1:3] == ("03:30:00", "03:30:00")
+    assert rows["object_cache_control"]["default_value"] == "max-age=31536000, immutable"
+    assert all(row["meaning"] for row in rows.values())
+    assert "only_row" not in rows
+
+
+async def set_setting(db: Any, name: str | None, value: str | None) -> str | None:
+    return await db.fetchval("select set_media_setting($1, $2)", name, value)
+
+
+async def test_a_setting_is_changed_and_put_back(db: Any) -> None:
+    assert await set_setting(db, "lease", "2 minutes") == "00:02:00"
+    assert await db.fetchval("select heartbeat_media_poller('a', '1', 'poll', 0)") == 120
+    assert await set_setting(db, "lease", None) == "00:01:00"
+    assert await set_setting(db, "cleanup_days", "90") == "90"
+    assert await set_setting(db, "cleanup_days", None) is None
+
+
+async def test_the_project_url_rebuilds_what_is_built_from_it(db: Any) -> None:
+    media = await store(db, sha256(b"x"))
+
+    assert await set_setting(db, "project_url", "https://a.supabase.co/") == "https://a.supabase.co"
+
+    assert (await media_row(db, media))["public_url"].startswith("https://a.supabase.co/storage/")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("leas", "1 minute", "'leas'"),
+        (None, "1", "NULL"),
+        ("only_row", "false", "'only_row'"),
+        ("ctid", "x", "'ctid'"),
+        ("lease; drop table media", "1", "drop table"),
+        ("lease", "soon", "'soon'"),
+        ("lease", "2 hours", "'2 hours'"),
+        ("max_attempts", "99999999", "'99999999'"),
+        ("max_attempts", "many", "'many'"),
+        ("project_url", "nowhere", "'nowhere'"),
+    ],
+)
+async def test_a_setting_that_cannot_be_is_refused(
+    db: Any, name: str | None, value: str, words: str
+) -> None:
+    before = await everything(db)
+
+    with refused("MD023", words):
+        await set_setting(db, name, value)
+
+    assert await everything(db) == before
