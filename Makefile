@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-lifecycle lint check lock schema clean
+.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-lifecycle lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -35,6 +35,9 @@ chaos: export PGMEDIA_CHAOS_ATTACHMENTS ?= 2000
 chaos: export PGMEDIA_CHAOS_SECONDS ?= 180
 chaos: .venv/ready
 	$(BIN)/pytest -n 0 -s tests/chaos
+
+bench-checks: .venv/ready
+	$(BIN)/python -m bench.checks
 
 bench-lifecycle: .venv/ready
 	$(BIN)/python -m bench.lifecycle

@@ -1,29 +1,14 @@
-"""A download in hand: in memory or on disk, hashed as it arrives, its type read from its bytes."""
+"""A download in hand: in memory or on disk, hashed as it arrives."""
 
 from __future__ import annotations
 
 import hashlib
-import io
-import mmap
-import re
 import tempfile
-import zipfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import IO, Literal, Self, cast
 
-from poller.libmagic import libmagic_type, libmagic_type_of_descriptor
-
 PIECE_BYTES = 262_144
-
-ISO_MEDIA = {"video/mp4", "video/quicktime", "video/3gpp", "audio/x-m4a", "audio/mp4"}
-HANDLER = re.compile(rb"hdlr.{8}(vide|soun)", re.DOTALL)
-"""The handler box of a track in an ISO media file: picture or sound."""
-
-OOXML = {
-    "word/": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "xl/": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 
 
 class SpoolError(Exception):
@@ -105,36 +90,3 @@ class Spool:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
-
-
-def detect_bytes(content: bytes) -> str:
-    """The MIME type of a whole file. libmagic answers first; containers are told apart inside."""
-    return _look_inside(libmagic_type(content), content, io.BytesIO(content))
-
-
-def detect_file(file: IO[bytes]) -> str:
-    """As detect_bytes, of a file on disk, without reading it into memory."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        return _look_inside(libmagic_type_of_descriptor(file.fileno()), content, file)
-
-
-def _look_inside(mime_type: str, content: bytes | mmap.mmap, file: IO[bytes]) -> str:
-    if mime_type in ISO_MEDIA and set(HANDLER.findall(content)) == {b"soun"}:
-        return "audio/mp4"  # sound only, whatever the brand says
-    if mime_type in {"application/zip", "application/octet-stream"}:
-        return _ooxml_type(file) or mime_type
-    return mime_type
-
-
-def _ooxml_type(file: IO[bytes]) -> str | None:
-    """The Office type of a zip whose parts libmagic did not find in their usual order."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, ValueError):
-        return None
-    if "[Content_Types].xml" in names:
-        for folder, mime_type in OOXML.items():
-            if any(name.startswith(folder) for name in names):
-                return mime_type
-    return None

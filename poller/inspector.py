@@ -40,8 +40,8 @@ class Inspector:
         self._free = asyncio.Semaphore(children)
         self._idle: list[asyncio.subprocess.Process] = []
 
-    async def detect(self, spool: Spool) -> str:
-        """The MIME type of a download, from its bytes. Raises InspectionError."""
+    async def examine(self, spool: Spool) -> dict[str, Any]:
+        """What the bytes of a download are: the facts of poller.checks. Raises InspectionError."""
         async with self._free:
             child = await self._child()
             try:
@@ -57,13 +57,14 @@ class Inspector:
                     f"the check ended with exit code {child.returncode}"
                 ) from None
             else:
-                self._idle.append(child)
+                if not answer.get("last"):
+                    self._idle.append(child)
             finally:
                 if child not in self._idle:
                     await _end(child)
         if "error" in answer:
             raise InspectionError(answer["error"])
-        return answer["mime_type"]
+        return answer["facts"]
 
     async def _child(self) -> asyncio.subprocess.Process:
         while self._idle:

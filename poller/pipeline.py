@@ -92,10 +92,10 @@ class Pipeline:
         with Spool(self.spool_memory_bytes, self.spool_folder) as spool:
             await self.whatsapp.download(source.url, asked.max_bytes, spool.write)
             watch.lap("download")
-            mime_type = await self.inspector.detect(spool)
+            facts = await self.inspector.examine(spool)
             watch.lap("check")
             begun = await persistently(
-                lambda: self.database.begin_upload(job, spool.sha256, spool.size, mime_type)
+                lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
             )
             if begun.verdict != "upload":
                 return begun.verdict

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from poller.content import PIECE_BYTES, Spool, detect_bytes, detect_file
+from poller.checks import Content, examine
+from poller.content import PIECE_BYTES, Spool
 from poller.sandbox.samples import SAMPLES, Sample, variant
 from tests.helpers import sha256
 
@@ -34,10 +35,10 @@ def detect_both(content: bytes, tmp_path: Path) -> str:
     """The type, which must be the same in memory and on disk."""
     file = tmp_path / "content"
     file.write_bytes(content)
-    with file.open("rb") as stream:
-        on_disk = detect_file(stream)
-    assert detect_bytes(content) == on_disk
-    return on_disk
+    with file.open("rb") as stream, Content.of_file(stream) as mapped:
+        on_disk = examine(mapped).as_json()
+    assert examine(Content.of_bytes(content)).as_json() == on_disk
+    return on_disk["mime_type"]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)

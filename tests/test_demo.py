@@ -146,7 +146,7 @@ async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
     assert len(formats) == 23
     assert Counter(row["failure_code"] for row in failed) == {
         "too_large": 2,
-        "type_not_allowed": 2,
+        "active_content": 2,
         "hash_mismatch": 2,
         "media_expired_or_foreign": 2,
     }

@@ -30,7 +30,7 @@ while line := sys.stdin.buffer.readline():
         time.sleep(3600)
     if content == b"babble":
         print("no json", flush=True)
-    print(json.dumps({"mime_type": str(os.getpid())}), flush=True)
+    print(json.dumps({"facts": {"mime_type": str(os.getpid())}}), flush=True)
 """
 
 
@@ -43,7 +43,7 @@ def spooled(content: bytes, memory_bytes: int = 1_000_000_000) -> Generator[Spoo
 
 async def look(inspector: Inspector, content: bytes) -> str:
     with spooled(content) as spool:
-        return await inspector.detect(spool)
+        return (await inspector.examine(spool))["mime_type"]
 
 
 def doubles(seconds: float = 30) -> Inspector:
@@ -56,7 +56,7 @@ def doubles(seconds: float = 30) -> Inspector:
 async def test_the_type_is_read_in_a_child(memory_bytes: int) -> None:
     async with Inspector(children=1, seconds=30, memory_bytes=MEMORY) as inspector:
         with spooled(SAMPLES[0].read(), memory_bytes) as spool:
-            assert await inspector.detect(spool) == "image/jpeg"
+            assert (await inspector.examine(spool))["mime_type"] == "image/jpeg"
 
 
 async def test_the_check_sees_a_download_on_disk_to_its_last_byte() -> None:
@@ -65,7 +65,8 @@ async def test_the_check_sees_a_download_on_disk_to_its_last_byte() -> None:
         with Spool(0, None) as spool:
             for start in range(0, len(content), 250):
                 spool.write(content[start : start + 250])
-            assert await inspector.detect(spool) == "application/vnd.ms-excel"
+            facts = await inspector.examine(spool)
+    assert facts["mime_type"] == "application/vnd.ms-excel"
 
 
 async def test_a_child_serves_one_file_after_the_other() -> None:

@@ -233,7 +233,7 @@ async def test_what_fails_for_good_says_why(
         ): "too_large",
         await queue_media(
             db, whatsapp.add_media(b"<html><script>", "image/jpeg")
-        ): "type_not_allowed",
+        ): "active_content",
         await queue_media(db, whatsapp.add_media(b"", "image/jpeg")): "empty_file",
         await queue_media(db, whatsapp.add_media(jpeg, "image/svg+xml")): "type_not_allowed",
         await queue_media(

@@ -135,10 +135,10 @@ async def with_procrastinate() -> None:
 async def unchecked() -> None:
     """pgmedia's poller, with an inspector that believes every file to be what it says."""
 
-    async def believe(self: Inspector, spool: Spool) -> str:  # noqa: ARG001
-        return "image/jpeg"
+    async def believe(self: Inspector, spool: Spool) -> dict[str, Any]:  # noqa: ARG001
+        return {"mime_type": "image/jpeg"}
 
-    Inspector.detect = believe
+    Inspector.examine = believe
     await poll(
         Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token"), drain=False
     )

@@ -52,7 +52,9 @@ class NoWork(Pipeline):
         self.started(job.whatsapp_media_id)
         content_hash = hashlib.sha256(job.whatsapp_media_id.encode()).hexdigest()
         await self.database.describe(job, "image/jpeg", 1000, content_hash)
-        place = await self.database.begin_upload(job, content_hash, 1000, "image/jpeg")
+        place = await self.database.begin_upload(
+            job, content_hash, 1000, {"mime_type": "image/jpeg"}
+        )
         assert place.object_id is not None
         await self.database.finish_upload(job, place.object_id, {})
         return "stored"

@@ -47,11 +47,12 @@ class Jobs(Pool):
         return SourceVerdict(**row)
 
     async def begin_upload(
-        self, job: Job, content_hash: str, file_size: int, mime_type: str
+        self, job: Job, content_hash: str, file_size: int, facts: dict[str, Any]
     ) -> UploadVerdict:
+        """`facts`: what the content check found, as poller.checks.Facts.as_json gives it."""
         row = await self._fenced(
-            "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6)",
-            job, content_hash, file_size, mime_type,
+            "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
+            job, content_hash, file_size, facts["mime_type"], json.dumps(facts),
         )  # fmt: skip
         return UploadVerdict(**row)
 

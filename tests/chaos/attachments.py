@@ -139,7 +139,7 @@ def _rotten(number: int) -> Content:
             return Content(60_000_000 + number, "video", "video/mp4", "too_large")
         case 1:
             page = f"<!doctype html><script>alert({number})</script>".encode()
-            return Content(page, "image", "image/jpeg", "type_not_allowed")
+            return Content(page, "image", "image/jpeg", "active_content")
         case 2:
             pdf = variant(next(one for one in SAMPLES if one.name.endswith("pdf")), number)
             return Content(pdf, "image", "image/jpeg", "type_mismatch")

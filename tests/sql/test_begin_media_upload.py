@@ -155,7 +155,11 @@ async def test_a_begin_during_the_finish_is_deduplicated(connect: Connect, db: A
     [
         ({"file_size": 0}, "empty_file", "no bytes"),
         ({"file_size": LIMIT + 1}, "too_large", f"more than {LIMIT} bytes"),
-        ({"mime_type": "text/html"}, "type_not_allowed", "text/html"),
+        ({"mime_type": "text/html"}, "active_content", "the bytes are text/html: it is HTML"),
+        ({"mime_type": "text/x-shellscript"}, "active_content", "text of a program"),
+        ({"mime_type": "application/x-dosexec"}, "executable", "a program"),
+        ({"mime_type": "application/zip"}, "archive", "an archive"),
+        ({"mime_type": "image/heic"}, "type_not_allowed", "image/heic"),
         ({"mime_type": "application/octet-stream"}, "type_not_allowed", "octet-stream"),
         ({"mime_type": ""}, "type_not_allowed", ""),
         ({"mime_type": "application/pdf"}, "type_mismatch", "sent as image"),
@@ -231,7 +235,7 @@ async def test_a_rejected_leader_rejects_who_waits_with_the_same_content_and_typ
 
     await begin_upload(db, leader, held[leader], content_hash=HASH, mime_type="text/html")
 
-    assert (await status(db, same))["error_code"] == "type_not_allowed"
+    assert (await status(db, same))["error_code"] == "active_content"
     assert (await events(db, same))[-1] == "failed"
     assert (await queue_row(db, other))["status"] == "pending"  # judged for itself
     assert await db.fetchval("select sum(failed_files) from media_analytics_deltas") == 2

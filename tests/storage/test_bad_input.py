@@ -102,10 +102,10 @@ async def test_a_bucket_that_somebody_made_otherwise(
 class Truncating(Inspector):
     """Looks into a download, and then most of that is lost."""
 
-    async def detect(self, spool: Spool) -> str:
-        mime_type = await super().detect(spool)
+    async def examine(self, spool: Spool) -> dict[str, Any]:
+        facts = await super().examine(spool)
         os.ftruncate(spool.descriptor, 10)
-        return mime_type
+        return facts
 
 
 async def test_a_file_that_is_lost_between_spool_and_upload(

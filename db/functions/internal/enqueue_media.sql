@@ -14,7 +14,7 @@ begin
     with led as (
         select n.*, case when n.content_hash is not null and n.media_type is not null then
             coalesce(
-                public.find_media_leader(n.content_hash, n.media_type, n.priority),
+                public.find_media_leader(n.content_hash, n.media_type),
                 nullif(first_value(n.id) over same, n.id)) end as leader
         from jsonb_to_recordset(p_new) n (
             id uuid, message_id uuid, whatsapp_media_id text, source text, media_type text, content_hash text,

@@ -1,8 +1,7 @@
--- An attachment of the same type and content that is being fetched, or will be, and no later than one of
--- this priority would be. In plpgsql because it keeps the plan, where a function in SQL is planned anew
--- by every caller.
+-- An attachment of the same type and content that is being fetched, or will be. In plpgsql because it
+-- keeps the plan, where a function in SQL is planned anew by every caller.
 
-create or replace function public.find_media_leader(p_content_hash text, p_media_type text, p_priority smallint)
+create or replace function public.find_media_leader(p_content_hash text, p_media_type text)
 returns uuid
 language plpgsql
 stable
@@ -15,7 +14,6 @@ begin
         join public.media m on m.id = q.id
         where q.content_hash = p_content_hash
             and q.status in ('pending', 'processing')
-            and q.priority <= p_priority
             and m.media_type = p_media_type
         limit 1
     );
@@ -23,4 +21,4 @@ end;
 $$;
 
 comment on function public.find_media_leader is
-    'The queued attachment of this content and media type that others of this priority may wait for; null when there is none.';
+    'The queued attachment of this content and media type that others may wait for; null when there is none.';

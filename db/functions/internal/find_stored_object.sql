@@ -20,6 +20,7 @@ begin
         and p_media_type = any (b.media_types)
         and exists (
             select from public.media_formats f where f.mime_type = o.mime_type and p_media_type = any (f.arrives_as))
+        and not exists (select from public.find_content_refusal(o.mime_type, o.checks))
     limit 1
     for share of o skip locked;
     return v_object;

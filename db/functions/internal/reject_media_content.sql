@@ -1,19 +1,26 @@
 -- The content of an attachment is refused: it dies, and those of its type that wait for the same
--- content die with it, as they would be refused for the same reason.
+-- content die with it, as they would be refused for the same reason. Size and hash stay in the row.
 
 create or replace function public.reject_media_content(
     p_media public.media,
     p_content_hash text,
+    p_file_size bigint,
     p_code text,
-    p_text text
+    p_text text,
+    p_checks jsonb
 )
 returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+    v_found jsonb := jsonb_build_object('file_size', p_file_size, 'content_hash', p_content_hash, 'checks', p_checks);
 begin
-    perform public.bury_media_job(w.id, p_code, p_text)
+    if p_code = 'too_large' then -- it was cut off: this is neither its size nor its hash
+        v_found := null;
+    end if;
+    perform public.bury_media_job(w.id, p_code, p_text, v_found)
     from (
         select q.id
         from public.media_processing_queue q
@@ -26,7 +33,7 @@ begin
         for key share of m
         for update of q
     ) w;
-    perform public.bury_media_job(p_media.id, p_code, p_text);
+    perform public.bury_media_job(p_media.id, p_code, p_text, v_found);
 end;
 $$;
 

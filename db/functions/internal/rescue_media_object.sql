@@ -1,6 +1,6 @@
 -- Take a stored object back from the deletion queue, unless a poller is already removing its file.
 --
--- Not for an attachment that may not have its format: nothing would refer to it then.
+-- Not for an attachment that would be refused it: nothing would refer to it then.
 
 create or replace function public.rescue_media_object(
     p_media_id uuid,
@@ -30,7 +30,9 @@ begin
                 select
                 from public.media m
                 join public.media_formats f on f.mime_type = o.mime_type
-                where m.id = p_media_id and (m.media_type is null or m.media_type = any (f.arrives_as)))
+                where m.id = p_media_id and (m.media_type is null or m.media_type = any (f.arrives_as))
+                    and public.may_be_declared_as(f, m.mime_type))
+            and not exists (select from public.find_content_refusal(o.mime_type, o.checks))
         limit 1
         for update of w skip locked
     )

@@ -9,7 +9,8 @@ create or replace function public.begin_media_upload(
     p_token integer,
     p_content_hash text,
     p_file_size bigint,
-    p_mime_type text
+    p_mime_type text,
+    p_checks jsonb default null
 )
 returns table (
     verdict text,
@@ -33,16 +34,18 @@ declare
     v_format public.media_formats;
     v_bucket public.media_buckets;
     v_object public.media_objects;
+    v_checks jsonb;
 begin
     perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
     perform public.note_media_received(p_id);
     select m.* into v_media from public.media m where m.id = p_id;
-    select f.* into v_format from public.find_media_format(p_mime_type) f;
+    select f.* into v_format from public.tell_media_format(p_mime_type, v_media.mime_type) f;
+    v_checks := p_checks || jsonb_strip_nulls(jsonb_build_object('declared', v_media.mime_type));
     v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
     select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
 
     select r.* into v_refusal
-    from public.judge_media_content(v_media.media_type, v_format, v_bucket, p_file_size, p_mime_type) r;
+    from public.judge_media_content(v_media.media_type, v_format, v_bucket, p_file_size, p_mime_type, v_media.mime_type, v_checks) r;
     if v_media.whatsapp_sha256 <> p_content_hash and v_refusal.code is distinct from 'too_large' then
         verdict := 'retry';
         reason := 'hash_mismatch';
@@ -54,7 +57,7 @@ begin
     if v_refusal.code is not null then
         verdict := 'rejected';
         reason := v_refusal.code;
-        perform public.reject_media_content(v_media, p_content_hash, v_refusal.code, v_refusal.explanation);
+        perform public.reject_media_content(v_media, p_content_hash, p_file_size, v_refusal.code, v_refusal.explanation, v_checks);
         return next;
         return;
     end if;
@@ -66,6 +69,7 @@ begin
         set
             file_size = p_file_size,
             mime_type = v_format.mime_type,
+            checks = v_checks,
             bucket_name = coalesce(o.bucket_name, v_bucket.bucket_name),
             storage_path = coalesce(o.storage_path,
                 to_char(o.created_at at time zone 'utc', 'YYYY/MM/') || o.id || '.' || v_format.extension)
@@ -79,5 +83,5 @@ end;
 $$;
 
 comment on function public.begin_media_upload is
-    'Verdict on received bytes: upload (to this bucket and path, with these headers), deduplicated, joined, rejected (dead letter, with the reason) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes. Error: MD001 lease lost.';
+    'Verdict on received bytes: upload (to this bucket and path, with these headers), deduplicated, joined, rejected (dead letter, with the reason) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes; p_checks: all that the content check found, kept with the object and in the audit trail. Error: MD001 lease lost.';
 grant execute on function public.begin_media_upload to media_poller;

@@ -64,7 +64,7 @@ begin
             select r.code, r.explanation into reason, v_explanation
             from public.judge_media_content(v_media.media_type,
                 (select f from public.find_media_format(v_object.mime_type) f),
-                v_bucket, v_object.file_size, v_object.mime_type) r;
+                v_bucket, v_object.file_size, v_object.mime_type, v_mime, v_object.checks) r;
         end if;
         if reason is null then
             verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');

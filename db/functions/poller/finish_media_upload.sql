@@ -49,7 +49,8 @@ begin
         for key share of m
         for update of q
     );
-    perform public.link_media_object(array[p_id], v_object, 'stored', p_timings, p_poller);
+    perform public.link_media_object(array[p_id], v_object, 'stored',
+        coalesce(p_timings, '{}') || jsonb_build_object('checks', v_object.checks), p_poller);
     if v_waiting <> '{}' then
         perform public.link_media_object(v_waiting, v_object, 'deduplicated');
     end if;

@@ -22,7 +22,7 @@ begin
                 'id', m.id, 'message_id', m.message_id, 'whatsapp_media_id', m.whatsapp_media_id,
                 'source', 'whatsapp:' || coalesce(g.phone_number_id, 'default'), 'media_type', m.media_type,
                 'content_hash', case
-                    when not v_is_old or public.find_media_leader(p_content_hash, m.media_type, 10::smallint) is not null
+                    when not v_is_old or public.find_media_leader(p_content_hash, m.media_type) is not null
                         then p_content_hash
                 end,
                 'priority', 10))

@@ -1,0 +1,79 @@
+# pypdf's objects are of any type.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false
+# pyright: reportUnknownArgumentType=false
+"""PDF: opened by pypdf, down to its first page, and searched for what it would do by itself."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+import pypdf
+from pypdf.generic import ArrayObject, DictionaryObject
+
+from poller.checks.content import Content, Facts
+
+DEEPEST = 50
+"""Levels of the page tree; real ones have a few."""
+
+LAUNCH = re.compile(rb"/S\s*/Launch\b")
+SCRIPT = re.compile(rb"/S\s*/JavaScript\b|/JavaScript\s*\d+ \d+ R")
+
+logging.getLogger("pypdf").addHandler(logging.NullHandler())
+logging.getLogger("pypdf").propagate = False
+
+
+def parse(content: Content, facts: Facts) -> None:
+    facts.checked_by = f"pypdf {pypdf.__version__}"
+    reader = pypdf.PdfReader(content.rewound(), strict=False)
+    if LAUNCH.search(content.data):
+        facts.flags.add("pdf_launch")
+    if SCRIPT.search(content.data):
+        facts.flags.add("pdf_script")
+    if reader.is_encrypted:
+        facts.flags.add("encrypted")
+        return  # its page tree may need the password
+    root = _dictionary(reader.trailer["/Root"])
+    pages = _dictionary(root["/Pages"])
+    facts.details["pages"] = int(str(pages["/Count"]))
+    _look_at_actions(root, facts)
+    _open_first_page(pages)
+
+
+def _dictionary(thing: Any) -> DictionaryObject:
+    found = thing.get_object()
+    if not isinstance(found, DictionaryObject):
+        raise TypeError(f"{type(found).__name__} where a dictionary belongs")
+    return found
+
+
+def _open_first_page(node: DictionaryObject) -> None:
+    for _ in range(DEEPEST):
+        if "/Kids" not in node:
+            if node.get("/Type", "/Page") != "/Page":
+                raise ValueError("the page tree ends without a page")
+            return
+        kids = node["/Kids"]
+        if not isinstance(kids, ArrayObject):
+            raise TypeError("the children of a page node are no array")
+        node = _dictionary(kids[0])
+    raise ValueError(f"the page tree is deeper than {DEEPEST} levels")
+
+
+def _look_at_actions(root: DictionaryObject, facts: Facts) -> None:
+    """What may be packed, where no search of the bytes finds it: actions on opening, and names."""
+    names = _dictionary(root["/Names"]) if "/Names" in root else DictionaryObject()
+    if "/JavaScript" in names:
+        facts.flags.add("pdf_script")
+    if "/EmbeddedFiles" in names:
+        facts.flags.add("attachments")
+    action = root["/OpenAction"].get_object() if "/OpenAction" in root else None
+    if isinstance(action, DictionaryObject):
+        match action.get("/S"):
+            case "/JavaScript":
+                facts.flags.add("pdf_script")
+            case "/Launch":
+                facts.flags.add("pdf_launch")
+            case _:
+                pass
