@@ -36,7 +36,7 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     where = f"storage at {settings.supabase_url}"
     key = settings.supabase_service_key.get_secret_value()
-    if problem := judge_key(key, datetime.now(UTC)):
+    if problem := judge_key(key):
         raise SupabaseError(f"the storage key is {problem}")
     async with httpx.AsyncClient(
         timeout=settings.pgmedia_timeout_seconds,
@@ -57,8 +57,9 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
             raise SupabaseError(f"{where} gave an answer that is none of Supabase's") from None
 
 
-def judge_key(key: str, now: datetime) -> str | None:
-    """What is wrong with a service key by itself; None if Storage has to be asked.
+def judge_key(key: str, now: datetime | None = None) -> str | None:
+    """What is wrong with a service key by itself; None if Storage has to be asked, as of its age
+    when no time is given.
 
     Storage answers the key of `anon` with an empty list of buckets, as if there were none.
     """
@@ -73,7 +74,7 @@ def judge_key(key: str, now: datetime) -> str | None:
     role, ends = claims.get("role"), claims.get("exp")
     if role != "service_role":
         return f"the key of the role {plain(role)}: {NEEDED}"
-    if isinstance(ends, int | float) and ends <= now.timestamp():
+    if now is not None and isinstance(ends, int | float) and ends <= now.timestamp():
         return f"expired {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC: {NEEDED}"
     return None
 

@@ -78,7 +78,7 @@ async def test_retry_of_one(db: Any, run: Run) -> None:
 
 async def test_retry_of_what_has_left_the_queue(db: Any, run: Run) -> None:
     media = await dead(db)
-    await db.execute("update media set failed_at = now() - interval '91 days'")
+    await db.execute("update media_processing_queue set died_at = now() - interval '91 days'")
     await db.execute("select run_media_maintenance()")
 
     code, _, (line,) = await run("retry", str(media))

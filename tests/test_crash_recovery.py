@@ -147,7 +147,7 @@ async def test_a_passing_fault_is_retried(
     await db.execute("update media_settings set backoff_first = '10 ms'")
     whatsapp.faults.once("metadata", Fault(status=500, body="<html>oops"))
     whatsapp.faults.once("download", Fault.disconnect(after=10))
-    storage.faults.once("upload", Fault(status=502, body="<html>bad gateway"))
+    storage.faults.once("upload", Fault(status=500, body="<html>oops"))
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
     await start_poller()
 

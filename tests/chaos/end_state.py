@@ -64,7 +64,11 @@ async def check_end_state(
 
 
 async def read_trails(db: Any) -> dict[UUID, list[Any]]:
-    rows = await db.fetch("select * from media_audit_log order by media_id, id")
+    rows = await db.fetch(
+        "select * from media_audit_log"  # of attachments, not of files, pauses and settings
+        " where event not in ('file removed', 'removal refused', 'orphan')"
+        " and media_id <> '00000000-0000-0000-0000-000000000000' order by media_id, id"
+    )
     return {media: list(trail) for media, trail in groupby(rows, lambda row: row["media_id"])}
 
 

@@ -62,7 +62,7 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("storage", None, 302, "paused", "storage_answer_unexpected"),
     ("storage", None, 404, "paused", "storage_answer_unexpected"),
     ("storage", None, 405, "paused", "storage_answer_unexpected"),
-    ("storage", None, 502, "retry", "storage_failed"),
+    ("storage", None, 502, "paused", "storage_unavailable"),
     ("storage", "DatabaseTimeout", 544, "retry", "storage_failed"),
     ("poller", "spool_lost", None, "paused", "spool_lost"),
     ("storage", "InvalidKey", 400, "failed", "storage_path_refused"),

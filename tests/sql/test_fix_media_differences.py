@@ -11,7 +11,6 @@ import pytest
 from tests.helpers import (
     begin_upload,
     claim,
-    describe,
     events,
     fail,
     finish_upload,
@@ -111,22 +110,24 @@ async def test_a_late_call_about_the_first_time_is_refused(db: Any) -> None:
     assert (await begin_upload(db, media, 2, content_hash=X))["verdict"] == "upload"
 
 
-async def test_content_that_comes_in_again_does_not_wait_for_the_lost_one(db: Any) -> None:
-    """It goes first, and the lost attachment then needs no download."""
+async def test_who_waits_for_a_lost_file_makes_it_urgent(db: Any) -> None:
     first = await store(db, X)
     await age(db)
     lost = gone((await stored_file(db, first))["storage_path"])
     await fix(db, await confirmed(db, [], lost), lost)
 
-    again = await queue_media(db, sha256=X, media_type="image")
+    other = await queue_media(db)
+    assert (await queue_row(db, first))["priority"] == 10
 
-    assert (await status(db, again))["status"] == "pending"
+    again = await queue_media(db, sha256=X, media_type="image", priority=4)
+
+    assert (await queue_row(db, again))["waiting_for"] == first
     await check(db)
-    assert list(await claim(db, 1)) == [again]
-    begun = await begin_upload(db, again, 1, content_hash=X)
-    await finish_upload(db, again, 1, begun["object_id"])
-    token = (await claim(db))[first]
-    assert (await describe(db, first, token, sha256=X))["verdict"] == "deduplicated"
+    held = await claim(db)
+    assert list(held) == [first, other]
+    begun = await begin_upload(db, first, held[first], content_hash=X)
+    await finish_upload(db, first, held[first], begun["object_id"])
+    assert (await status(db, again))["status"] == "stored"
     await check(db)
 
 
