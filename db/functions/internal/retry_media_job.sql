@@ -14,11 +14,11 @@ set search_path = ''
 as $$
 declare
     v_most smallint := (select min(r.attempts_most) from public.media_failure_rules r where r.failure_code = p_code);
-    v_ended bigint := 1;
+    v_ended integer := 1;
 begin
     if v_most > 1 then
         v_ended := 1 + (
-            select count(*)
+            select count(*)::integer
             from public.media_audit_log a
             where a.media_id = p_job.id and a.event = 'attempt failed' and a.detail ->> 'code' = p_code
                 and not exists (
