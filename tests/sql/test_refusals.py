@@ -207,23 +207,63 @@ async def test_a_verdict_is_no_silence(db: Any, end: str) -> None:
 
 
 async def test_a_number_that_is_well_recovers_from_a_crash_of_everything(db: Any) -> None:
-    """What was in work is first in line again, and each file handed out makes room for one more."""
+    """The first file that is handed out shows that nothing was refused."""
     await queue_many(db, 60)
     held = await claim(db)
     assert len(held) == 19
     for media in held:
         await expire_lease(db, media)
     at_once: list[int] = []
-    for _ in range(7):
+    for _ in range(5):
         claimed = await claim(db)
         at_once.append(len(claimed))
         for media, token in claimed.items():
             begun = await begin_upload(db, media, token, content_hash=sha256(media.bytes))
             await finish_upload(db, media, token, begun["object_id"])
 
-    assert at_once == [1, 1, 2, 4, 8, 16, 19]
+    assert at_once == [1, 19, 19, 19, 2]
     assert await unheard(db) == 0
     assert await pause_row(db) is None
+
+
+@pytest.mark.parametrize("die", DEATHS)
+async def test_a_number_that_answers_is_never_slowed_by_pollers_that_die(db: Any, die: Any) -> None:
+    """They die again and again with all they have in work, after WhatsApp said what it is."""
+    await queue_many(db, 60)
+    for _ in range(3):
+        await make_due(db)
+        held = await claim(db)
+        assert len(held) == 19
+        for media, token in held.items():
+            await describe(db, media, token)
+        for media, token in held.items():
+            await die(db, media, token)
+
+    assert await unheard(db) == 0
+    assert await pause_row(db) is None
+
+
+async def test_other_work_of_a_number_clears_what_nobody_heard_of(db: Any) -> None:
+    """Also when what was in work never comes again."""
+    await queue_many(db, 40)
+    for media, token in (await claim(db)).items():
+        await die_cancelled(db, media, token)
+    assert await unheard(db) == 19
+    ((media, token),) = (await claim(db)).items()
+
+    await describe(db, media, token, mime_type="text/html")
+
+    assert await unheard(db) == 0
+
+
+async def test_an_answer_from_before_clears_nothing(db: Any) -> None:
+    early, late = await queue_many(db, 2)
+    held = await claim(db)
+    await die_stopped(db, late, held[late])
+
+    await describe(db, early, held[early])
+
+    assert await unheard(db) == 1
 
 
 async def test_a_number_that_refuses_others_proves_nothing_by_one_file(db: Any) -> None:

@@ -37,7 +37,7 @@ declare
     v_checks jsonb;
 begin
     perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
-    perform public.note_media_received(p_id);
+    perform public.note_media_received(v_job);
     select m.* into v_media from public.media m where m.id = p_id;
     select f.* into v_format from public.tell_media_format(p_mime_type, v_media.mime_type) f;
     v_checks := p_checks || jsonb_strip_nulls(jsonb_build_object('declared', v_media.mime_type));

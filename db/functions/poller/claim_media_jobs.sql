@@ -57,6 +57,7 @@ begin
             fencing_token = q.fencing_token + 1,
             claimed_by = p_poller,
             claimed_at = clock_timestamp(),
+            source_answered = false,
             bytes_received = false,
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s

@@ -47,6 +47,7 @@ begin
     end if;
     if num_nonnulls(p_mime_type, p_file_size, p_sha256) > 0 then -- WhatsApp was asked, and answered
         perform public.end_media_pause(v_job.source);
+        perform public.note_source_answered(v_job);
     end if;
     if reason is not null then
         verdict := 'rejected';
