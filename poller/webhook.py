@@ -169,7 +169,9 @@ def application(database: Database, app_secret: SecretStr, verify_token: SecretS
         Route(PATH, door.verify, methods=["GET"]),
         Route(PATH, door.receive, methods=["POST"]),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.router.redirect_slashes = False  # behind a proxy it would lead to http
+    return app
 
 
 async def serve(settings: Settings) -> None:

@@ -73,6 +73,10 @@ def test_a_taken_name_is_refused(empty_database: str) -> None:
             "media (id uuid primary key, chat_id integer not null)",
             "media.chat_id is not null and has no default, so pgmedia cannot add rows",
         ),
+        (
+            "messages (id uuid primary key, whatsapp_message_id text unique deferrable)",
+            "messages.whatsapp_message_id has a deferrable key; pgmedia needs one that is not",
+        ),
     ],
     ids=lambda value: value if " (" in value else "",
 )

@@ -131,6 +131,13 @@ begin
         where a.table_name = 'media' and k.attnum > 0 and not k.attisdropped
             and k.attnotnull and not k.atthasdef and k.attidentity = ''
             and k.attname not in ('id', 'message_id', 'whatsapp_media_id')
+        union all
+        select 'messages.whatsapp_message_id has a deferrable key; pgmedia needs one that is not'
+        from public.media_adopted_tables a
+        join pg_catalog.pg_index i on i.indrelid = format('public.%I', a.table_name)::regclass
+        join pg_catalog.pg_attribute k on k.attrelid = i.indrelid and k.attnum = i.indkey[0]
+        where a.table_name = 'messages' and k.attname = 'whatsapp_message_id'
+            and i.indisunique and i.indnkeyatts = 1 and not i.indimmediate
     ) p;
     if v_problem is not null then
         raise exception E'cannot adopt the existing tables of schema public:\n%', v_problem

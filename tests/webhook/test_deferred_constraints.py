@@ -105,3 +105,48 @@ async def test_without_anything_deferrable_no_check_is_made(db: Any) -> None:
     await db.execute("create table one (id integer primary key deferrable)")
 
     assert await db.fetchval("select deferred_constraints_matter()") is True
+
+
+FULL_AT_COMMIT = """
+    create function refuse_later() returns trigger language plpgsql as $$
+    begin
+        if new.sender = 'banned' then
+            raise exception 'the sender is banned' using errcode = 'BOT01';
+        elsif new.sender = 'unlucky' then
+            raise exception 'no space left' using errcode = '53100';
+        end if;
+        return null;
+    end $$;
+    create constraint trigger refuse_later after insert on messages deferrable initially deferred
+        for each row execute function refuse_later();
+"""
+
+
+async def test_a_fault_of_the_server_is_no_refusal_when_rows_are_tried_again(db: Any) -> None:
+    await db.execute(FULL_AT_COMMIT)
+    banned, unlucky = (message(**{"from": sender}) for sender in ("banned", "unlucky"))
+
+    with pytest.raises(asyncpg.DiskFullError):
+        await receive(db, received(banned, message(), unlucky))
+
+    assert await db.fetchval("select count(*) from messages") == 0
+
+
+async def test_a_deferrable_key_of_the_bots_on_media_is_no_hindrance(db: Any) -> None:
+    await db.execute(
+        "alter table media add unique (message_id, whatsapp_media_id) deferrable initially deferred"
+    )
+
+    summary = await receive(db, received(message(), message()))
+
+    assert (summary["new"], summary["media_queued"], summary["errors"]) == (2, 2, {})
+
+
+async def test_a_deferrable_key_on_messages_is_named_with_every_message(db: Any) -> None:
+    """One that was added later: the migration refuses such a table."""
+    await db.execute("alter table messages add unique (whatsapp_message_id) deferrable")
+
+    summary = await receive(db, received(message()))
+
+    (error,) = summary["errors"]
+    assert error.startswith("message_refused: ON CONFLICT does not support deferrable")

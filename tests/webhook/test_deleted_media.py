@@ -148,3 +148,39 @@ async def test_they_are_remembered_as_long_as_a_repeat_may_come(db: Any) -> None
     await db.execute("select set_media_setting('webhook_events_kept', '28 days')")
     assert await db.fetchval("select prune_media_tombstones('28 days', 0)") == 0
     assert json.loads(await db.fetchval("select run_media_maintenance()"))["pruned_tombstones"] == 1
+
+
+async def test_a_file_asked_for_by_name_brings_back_no_other(db: Any) -> None:
+    one = message(image=[media(), media()])
+    await receive(db, received(one))
+    await db.execute("select delete_media(id) from media")
+    message_id = await db.fetchval("select id from messages")
+
+    await queue_media(db, one["image"][0]["id"], message_id=message_id)
+
+    assert await tombstones(db) == [one["image"][1]["id"]]
+
+
+async def test_the_last_deletion_is_the_one_that_counts(db: Any) -> None:
+    await receive(db, received(message()))
+    await db.execute("select delete_media(id) from media")
+    await db.execute("update media_tombstones set deleted_at = '2026-01-01'")
+    (row,) = await db.fetch("select * from media_tombstones")
+    await db.execute(
+        "insert into media (message_id, whatsapp_media_id) values ($1, $2)",
+        row["message_id"], row["whatsapp_media_id"],
+    )  # fmt: skip
+
+    await db.execute("delete from media")
+
+    assert await db.fetchval(
+        "select deleted_at > now() - interval '1 minute' from media_tombstones"
+    )
+
+
+async def test_the_same_file_twice_in_a_call_is_deleted_once(db: Any) -> None:
+    one = message()
+    await receive(db, received(one))
+    await db.execute("select delete_media(id) from media")
+
+    assert (await receive(db, received(one, one, one)))["media_deleted"] == 1

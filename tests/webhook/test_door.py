@@ -36,6 +36,7 @@ async def test_meta_verifies_the_address(start_door: StartDoor) -> None:
     assert (await meta.verify(token="ü")).status_code == 403
     assert (await meta.verify(mode="unsubscribe")).status_code == 403
     assert (await meta.http.get(meta.url)).status_code == 403
+    assert (await meta.http.post(f"{meta.url}/")).status_code == 404  # no redirect
 
 
 async def test_a_call_is_stored_before_it_is_answered(db: Any, start_door: StartDoor) -> None:

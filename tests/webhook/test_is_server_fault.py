@@ -26,6 +26,7 @@ ROW = {
     "P0001": "raise_exception",
     "P0004": "assert_failure",
     "BOT01": "a bot's own",
+    "55000": "object_not_in_prerequisite_state",
 }
 
 

@@ -35,7 +35,7 @@ begin
             coalesce((select g.sent_at from public.messages g where g.id = w.message_id), now()) -- a probe, never a hash join
         from wanted w
         order by w.message_id, w.whatsapp_media_id
-        on conflict (message_id, whatsapp_media_id) do nothing
+        on conflict on constraint pgmedia_media_message_id_whatsapp_media_id_key do nothing
         returning id
     )
     select

@@ -16,7 +16,7 @@ as $$
             message_id uuid, whatsapp_media_id text, media_type text, failure_code text, failure_text text
         )
         order by l.message_id, l.whatsapp_media_id
-        on conflict (message_id, whatsapp_media_id) do nothing
+        on conflict on constraint pgmedia_media_message_id_whatsapp_media_id_key do nothing
         returning id, media_type, failure_code, failure_text
     ),
     logged as (

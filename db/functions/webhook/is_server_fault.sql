@@ -8,7 +8,8 @@ immutable
 parallel safe
 set search_path = ''
 as $$
-    select left(p_sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58', 'XX');
+    select left(p_sqlstate, 2) in ('08', '25', '40', '53', '55', '57', '58', 'XX')
+        and p_sqlstate <> '55000'; -- also what plpgsql raises for a record that is not assigned
 $$;
 
 comment on function public.is_server_fault is

@@ -22,7 +22,7 @@ begin
     for key share of m;
 
     select coalesce(jsonb_agg(j.wanted order by j.nr) filter (where not j.is_deleted), '[]'),
-        count(*) filter (where j.is_deleted)
+        count(distinct (j.wanted ->> 'message_id', j.wanted ->> 'whatsapp_media_id')) filter (where j.is_deleted)
     into media, deleted
     from (
         select w.wanted, w.nr,
