@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -61,7 +61,7 @@ class DeafListener(Listener):
 async def running(
     settings: Settings, whatsapp: WhatsAppApi, database: Database, listen: Listen,
     poll_seconds: float = NEVER,
-) -> AsyncIterator[None]:  # fmt: skip
+) -> AsyncGenerator[None]:  # fmt: skip
     """A poller that, while poll_seconds are never over, looks once and then when it is woken."""
     assert settings.supabase_url
     assert settings.supabase_service_key
