@@ -1,0 +1,150 @@
+"""No wake-up is lost: a poller in this process, whose calls can be watched, on real servers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import pytest
+
+from poller import loop
+from poller.config import Settings
+from poller.db import Database, Listener
+from poller.http import open_client
+from poller.inspector import Inspector
+from poller.loop import Poller
+from poller.pipeline import Pipeline
+from poller.records import Job
+from poller.sandbox.samples import SAMPLES
+from poller.sandbox.storage import StorageApi
+from poller.sandbox.whatsapp import WhatsAppApi
+from poller.storage import Storage
+from poller.whatsapp import WhatsApp
+from tests.helpers import is_stored, queue_media
+
+NEVER = 3600.0
+Listen = Callable[[Callable[[], None]], Awaitable[Listener]]
+
+
+class SlowDatabase(Database):
+    """Looks for work at once, and answers later."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.looked = asyncio.Event()
+        self.may_answer = asyncio.Event()
+
+    async def claim(self, limit: int) -> list[Job]:
+        jobs = await super().claim(limit)
+        self.looked.set()
+        await self.may_answer.wait()
+        return jobs
+
+
+class DeafListener(Listener):
+    """After its first probe it hears nothing any more, though its connection lives on."""
+
+    def __init__(self, connection: asyncpg.Connection[asyncpg.Record]) -> None:
+        super().__init__(connection)
+        self._own = connection
+
+    async def works(self) -> bool:
+        worked = await super().works()
+        await self._own.execute("unlisten *")
+        return worked
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, whatsapp: WhatsAppApi, database: Database, listen: Listen,
+    poll_seconds: float = NEVER,
+) -> AsyncGenerator[None]:  # fmt: skip
+    """A poller that, while poll_seconds are never over, looks once and then when it is woken."""
+    assert settings.supabase_url
+    assert settings.supabase_service_key
+    assert settings.whatsapp_token
+    async with (
+        open_client({"127.0.0.1"}, 5, 8) as client,
+        Inspector(children=1, seconds=20, memory_bytes=1 << 30) as inspector,
+    ):
+        poller = Poller(
+            Pipeline(
+                database=database,
+                whatsapp=WhatsApp(client, whatsapp.url, settings.whatsapp_token, None, 5),
+                storage=Storage(client, settings.supabase_url, settings.supabase_service_key, 5),
+                inspector=inspector,
+                spool_memory_bytes=100_000,
+                spool_folder=None,
+            ),
+            listen=listen,
+            concurrency=2,
+            poll_seconds=poll_seconds,
+            grace_seconds=5,
+        )
+        run = asyncio.create_task(poller.run())
+        try:
+            yield
+        finally:
+            poller.stop()
+            await run
+            await database.close()
+
+
+async def test_a_wake_up_during_a_claim_is_not_lost(
+    db: Any, whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A claim found nothing; before the poller has the answer, it is told of new work."""
+    del buckets, storage
+    monkeypatch.setattr(loop, "POLL_SOON_SECONDS", ())
+    dsn = settings.database_url.get_secret_value()
+    database = await SlowDatabase.connect(dsn, "woken", 4)
+    listening, told = asyncio.Event(), asyncio.Event()
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        def tell() -> None:
+            heard()
+            told.set()
+
+        listener = await Listener.open(dsn, "woken", tell)
+        listening.set()
+        return listener
+
+    async with running(settings, whatsapp, database, listen):
+        await listening.wait()
+        await database.looked.wait()
+        media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+        await told.wait()
+        database.may_answer.set()
+
+        await is_stored(db, media)
+
+
+async def test_a_listener_that_lives_and_hears_nothing_is_replaced(
+    db: Any, whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    del buckets, storage
+    monkeypatch.setattr(loop, "POLL_SOON_SECONDS", ())
+    monkeypatch.setattr(loop, "PROBE_SECONDS", 0.05)
+    dsn = settings.database_url.get_secret_value()
+    database = await Database.connect(dsn, "deaf", 4)
+    opened: list[Listener] = []
+    replaced = asyncio.Event()
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        kind = Listener if opened else DeafListener
+        if opened:
+            replaced.set()
+        opened.append(await kind.open(dsn, "deaf", heard))
+        return opened[-1]
+
+    async with running(settings, whatsapp, database, listen, poll_seconds=0.05):
+        async with asyncio.timeout(30):
+            await replaced.wait()
+        media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+
+        await is_stored(db, media)
