@@ -23,7 +23,7 @@ from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
 from poller.http import ProviderError, open_client
 from poller.records import Difference, Fix, ReconcileRun, StoredFile
-from poller.storage import PathError, Storage
+from poller.storage import NO_CONNECTION, Storage, is_of_one_file
 from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
 
 Result = TypeVar("Result")
@@ -37,10 +37,6 @@ ASKED_AT_ONCE = 32
 RETRY_SECONDS = (0.5, 1.0, 2.0)
 """Waits before a request to storage is repeated."""
 PASSES_BY_ITSELF = {"429", "500", "502", "503", "504", "544"}
-NO_CONNECTION = {"network", "unreachable"}
-OF_ALL_FILES = {401, 403, 408, 429}
-TOO_LONG = {414, 431}
-"""How a gateway says that it does not pass on the URL of a file."""
 
 
 @asynccontextmanager
@@ -168,18 +164,9 @@ class Reconciliation:
         try:
             return await patiently(lambda: self.files.info(bucket, path))
         except ProviderError as error:
-            if not _is_of_one_file(error):
+            if not is_of_one_file(error):
                 raise
             return StoredFile(bucket, path, is_there=None, problem=error.failure.text)
-
-
-def _is_of_one_file(error: ProviderError) -> bool:
-    """Would storage answer for another file? It refused by a code of its own, or the URL."""
-    status, code = error.failure.http_status or 0, error.failure.provider_code
-    if isinstance(error, PathError) or status in TOO_LONG:
-        return True
-    of_storage = code is not None and code not in {*NO_CONNECTION, "NoSuchBucket"}
-    return of_storage and 400 <= status < 500 and status not in OF_ALL_FILES
 
 
 async def patiently(request: Callable[[], Awaitable[Result]]) -> Result:

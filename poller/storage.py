@@ -32,6 +32,10 @@ ANSWER_BYTES = 8_388_608
 """More of an answer is not read: the rows of as many removed files as one call may name fit in."""
 NOT_THERE = {("404", "not_found"), ("400", "InvalidKey")}
 """How storage says that it has no such file, or cannot have one of such a name."""
+NO_CONNECTION = {"network", "unreachable"}
+OF_ALL_FILES = {401, 403, 408, 429}
+TOO_LONG = {414, 431}
+"""How a gateway says that it does not pass on the URL of a file."""
 HTTP_STATUS = re.compile("[1-5][0-9][0-9]")
 
 
@@ -191,3 +195,12 @@ def _foreign(answer: _Answer) -> Failure:
     status = answer.response.status_code
     text = f"HTTP {status} with an answer that is none of Supabase Storage's"
     return Failure("storage", text, http_status=status)
+
+
+def is_of_one_file(error: ProviderError) -> bool:
+    """Would storage answer for another file? It refused by a code of its own, or the URL."""
+    status, code = error.failure.http_status or 0, error.failure.provider_code
+    if isinstance(error, PathError) or status in TOO_LONG:
+        return True
+    of_storage = code is not None and code not in {*NO_CONNECTION, "NoSuchBucket"}
+    return of_storage and 400 <= status < 500 and status not in OF_ALL_FILES

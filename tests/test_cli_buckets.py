@@ -230,3 +230,19 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("pgmedia: NotADirectoryError: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+async def test_a_poller_at_another_project_does_not_begin(
+    run: Run, environment: dict[str, str], storage: StorageApi, db: Any
+) -> None:
+    """It would take files for removed that are still there, in the other project."""
+    await run("buckets")
+    await db.execute("update media_settings set project_url = 'https://other.supabase.co'")
+
+    code, said, (line,) = await run("poll", "--drain", DATABASE_URL=environment["DATABASE_URL"])
+
+    assert (code, said) == (2, [])
+    assert line == (
+        f"pgmedia: SUPABASE_URL is {storage.url}, but this database's files are at"
+        " https://other.supabase.co: correct it, or run pgmedia buckets if they have moved"
+    )

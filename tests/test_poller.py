@@ -206,7 +206,9 @@ async def test_a_storage_that_is_not_there_loses_nothing(
         content = variant(SAMPLES[0], number)
         await queue_media(db, whatsapp.add_media(content, "image/jpeg"), phone_number_id="1")
 
-    poller = await start_poller("--drain", SUPABASE_URL=f"http://127.0.0.1:{free_port()}")
+    url = f"http://127.0.0.1:{free_port()}"
+    await db.execute("update media_settings set project_url = $1", url)
+    poller = await start_poller("--drain", SUPABASE_URL=url)
 
     assert await poller.ended() == 0  # nothing is due while storage is paused
     assert "paused, storage_absent: " in poller.log.read_text()

@@ -20,10 +20,12 @@ from tests.helpers import (
     store,
 )
 from tests.sql.reconcile import (
+    ORPHAN,
     X,
     age,
     check,
     confirmed,
+    file,
     fix,
     gone,
     stored_file,
@@ -186,3 +188,19 @@ async def test_a_deletion_waits_for_the_fix_and_takes_the_job_with_it(
     assert await db.fetch("select * from media_processing_queue") == []
     assert await db.fetch("select * from media_objects") == []
     await check(db)
+
+
+async def test_an_orphan_that_another_run_is_fixing_is_counted_once(
+    db: Any, connect: Connect
+) -> None:
+    orphan = file(ORPHAN)
+    one, two = await connect(), await connect()
+    runs = [await confirmed(db, [orphan], orphan) for _ in range(2)]
+
+    async with one.transaction():
+        assert await fix(one, runs[0], orphan) == {ORPHAN: "removal queued"}
+        second = asyncio.create_task(fix(two, runs[1], orphan))
+        await blocked(db, two)
+
+    assert await second == {ORPHAN: "changed meanwhile"}
+    assert await db.fetchval("select count(*) from media_audit_log where event = 'orphan'") == 1

@@ -10,6 +10,7 @@ import pytest
 from poller.deletions import remove_files
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
+from poller.sandbox.storage_errors import Reason
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.helpers import queue_media, status
 from tests.storage.conftest import MakePipeline
@@ -75,3 +76,23 @@ async def test_a_thousand_names_go_into_one_removal(
     assert claimed == [1000, 500, 0]
     assert storage.requests["remove"] == 2
     assert await db.fetchval("select count(*) from media_deletion_queue") == 0
+
+
+async def test_a_name_that_is_refused_keeps_back_no_other(
+    db: Any, pipeline: MakePipeline, storage: StorageApi
+) -> None:
+    """The call is made again by halves, and only the one that is left has failed."""
+    await db.execute(
+        "insert into media_deletion_queue (bucket_name, storage_path, reason)"
+        " select 'images', '2024/01/' || n, 'test' from generate_series(1, 64) n"
+    )
+    for _ in range(7):  # 64, 32, 16, 8, 4, 2, 1
+        storage.faults.once("remove", Reason.KEY.fault())
+    good = await pipeline()
+
+    assert await remove_files(good.database, good.storage) == 64
+
+    (kept,) = await db.fetch("select * from media_deletion_queue")
+    assert (kept["attempts"], kept["last_error_code"]) == (1, "storage_path_refused")
+    told = await db.fetchval("select count(*) from media_audit_log where event = 'removal refused'")
+    assert told == 1

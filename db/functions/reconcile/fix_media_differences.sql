@@ -45,9 +45,13 @@ begin
             insert into public.media_deletion_queue (bucket_name, storage_path, reason)
             values (v_now.bucket_name, v_now.storage_path, 'orphan')
             on conflict (bucket_name, storage_path) do nothing;
-            perform public.log_media_event('00000000-0000-0000-0000-000000000000', 'orphan',
-                to_jsonb(v_now) - '{run_id,difference,status}'::text[]);
-            outcome := 'removal queued';
+            if found then
+                perform public.log_media_event('00000000-0000-0000-0000-000000000000', 'orphan',
+                    to_jsonb(v_now) - '{run_id,difference,status}'::text[]);
+                outcome := 'removal queued';
+            else -- by another run
+                outcome := 'changed meanwhile';
+            end if;
         else
             select q.attachments, q.expired into attachments, expired
             from public.requeue_media_object(v_now) q;
