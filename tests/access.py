@@ -169,6 +169,7 @@ NOBODY = {
     "lock_media_job",
     "lock_media_sources",
     "log_media_event",
+    "log_media_holds",
     "log_operator_action",
     "log_setting_changes",
     "may_be_declared_as",
