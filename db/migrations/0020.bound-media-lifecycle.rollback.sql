@@ -1,4 +1,4 @@
--- squawk-ignore-file ban-drop-column, ban-drop-function
+-- squawk-ignore-file ban-drop-column, ban-drop-function, ban-drop-constraint
 
 set local lock_timeout = '5s';
 set local statement_timeout = '10min';

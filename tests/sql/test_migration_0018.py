@@ -33,6 +33,8 @@ async def test_an_upgrade_with_rows(database: str) -> None:
     row = await queue_row(db, dead)
     failed_at = await db.fetchval("select failed_at from media where id = $1", dead)
     assert row["died_at"] == failed_at
+    found = json.loads(await db.fetchval("select get_media_storage_stats()"))
+    assert (found["stored_files"], found["stored_bytes"]) == (2, 2000)  # from the first moment on
     assert json.loads(await db.fetchval("select run_media_maintenance()"))["folded_deltas"] > 0
     found = json.loads(await db.fetchval("select get_media_storage_stats()"))
     assert (found["stored_files"], found["stored_bytes"], found["files"]) == (2, 2000, 2)
