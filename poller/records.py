@@ -177,6 +177,17 @@ class Fix:
 
 
 @dataclass(frozen=True, slots=True)
+class MediaCleanup:
+    """What a call of run_media_cleanup deleted, and its pass so far could not delete."""
+
+    attachments: int
+    is_finished: bool
+    locked: int
+    refused: int
+    problem: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSetting:
     """A setting in the database, as text; None where it is not set or has no default."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Connect
 from tests.helpers import everything, queue_media, sha256, store
 from tests.test_cli_operate import Run, run
 
@@ -29,6 +30,27 @@ async def test_a_cleanup_goes_on_until_nothing_is_left(db: Any, run: Run) -> Non
 
     assert await db.fetchval("select id from media") == young
     assert await run("cleanup", "30", "--yes") == (0, ["0 attachments deleted"], [])
+
+
+async def test_a_cleanup_says_what_could_not_be_deleted(
+    db: Any, run: Run, connect: Connect
+) -> None:
+    await old_media(db, 3)
+    await db.execute("create table tickets (media_id uuid references media)")
+    await db.execute("insert into tickets select id from media limit 1")
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media where id not in"
+                            " (select media_id from tickets) limit 1 for update")  # fmt: skip
+        code, said, (line,) = await run("cleanup", "30", "--yes")
+
+    assert (code, said) == (1, ["1 attachment deleted"])
+    assert line.startswith(
+        "pgmedia: 2 attachments could not be deleted: 1 locked by another transaction,"
+        " 1 refused by the database (update or delete on"
+    )
+    await db.execute("drop table tickets")
+    assert await run("cleanup", "30", "--yes") == (0, ["2 attachments deleted"], [])
 
 
 async def test_a_cleanup_of_some(db: Any, run: Run) -> None:
@@ -109,6 +131,8 @@ async def test_a_schedule_without_pg_cron(db: Any, run: Run) -> None:
         " but for what was touched within 7 days"
     )
     assert await db.fetchval("select cleanup_days from media_settings") == 90
+    _, (_, daily), _ = await run("schedule", "--cleanup-days", "80")
+    assert daily == ("daily cleanup: from 03:30 UTC, of media older than 80 days, touched or not")
     assert await run("schedule", "--off") == (0, ["no daily cleanup; pg_cron had no job"], [])
     assert await db.fetchval("select cleanup_days from media_settings") is None
     assert (await run("schedule"))[1][1] == "daily cleanup: none"

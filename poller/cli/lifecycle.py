@@ -11,11 +11,14 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import app, say
+from poller.cli.app import app, give_up, say
 from poller.cli.operate import attachments, operate
+from poller.records import MediaCleanup
 
 MOST_DAYS = 36_500
 """A hundred years, as in the database."""
+PASSES = 2
+"""What is locked by others may be free when a cleanup looks again."""
 Days = Annotated[
     int,
     typer.Argument(min=1, max=MOST_DAYS, help="Delete what is older, by the message's time."),
@@ -40,16 +43,19 @@ def cleanup(
         bool, typer.Option("--dry-run", help="Delete nothing; say how many it would be.")
     ] = False,
 ) -> None:
-    """Delete media older than so many days, but for what is held. Files go with their last use."""
+    """Delete media older than so many days, but for what is held. Files go with their last use.
 
-    def run(*, dry: bool) -> tuple[int, bool]:
+    Exits with 1 when some could not be deleted.
+    """
+
+    def run(*, dry: bool) -> MediaCleanup:
         return operate(
             lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
         )
 
     def expected() -> str:
-        count, is_all = run(dry=True)
-        return f"{'' if is_all else 'at least '}{attachments(count)}"
+        found = run(dry=True)
+        return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
 
     if dry_run:
         say(f"{expected()} would be deleted")
@@ -58,15 +64,25 @@ def cleanup(
         if not sys.stdin.isatty():
             raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
         typer.confirm(f"Delete {expected()}?", abort=True)
-    deleted, is_all = 0, False
-    while not is_all:
-        count, is_all = run(dry=False)
-        deleted += count
+    deleted, passes = 0, 0
+    while True:
+        done = run(dry=False)
+        deleted += done.attachments
         if sys.stderr.isatty():
             sys.stderr.write(f"\r{attachments(deleted)} deleted")
+        passes += done.is_finished
+        in_the_way = done.locked + done.refused
+        if done.is_finished and (not in_the_way or passes == PASSES):
+            break
     if sys.stderr.isatty() and deleted:
         sys.stderr.write("\r\033[K")
     say(f"{attachments(deleted)} deleted")
+    if in_the_way:
+        reason = f" ({done.problem})" if done.problem else ""
+        give_up(
+            f"{attachments(in_the_way)} could not be deleted: {done.locked} locked by another"
+            f" transaction, {done.refused} refused by the database{reason}"
+        )
 
 
 @app.command()
@@ -79,7 +95,9 @@ def schedule(
     ] = None,
     cleanup_at: Annotated[
         datetime | None,
-        typer.Option(formats=["%H:%M"], metavar="HH:MM", help="From this time on (UTC); 03:30."),
+        typer.Option(
+            formats=["%H:%M"], metavar="HH:MM", help="From this time on (UTC); else 03:30."
+        ),
     ] = None,
     keep_accessed: Annotated[
         int | None,
@@ -89,7 +107,10 @@ def schedule(
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Take the schedule back.")] = False,
 ) -> None:
-    """Let pg_cron run maintenance every minute, and clean up once a day if asked."""
+    """Let pg_cron run maintenance every minute, and clean up once a day if asked.
+
+    Called again, the last call counts: what it does not say is reset.
+    """
     if off:
         if cleanup_days or cleanup_at or keep_accessed:
             raise typer.BadParameter("--off goes alone")
@@ -109,7 +130,7 @@ def schedule(
     say(
         f"daily cleanup: from {is_set['cleanup_at'][:5]} UTC, of media older than"
         f" {is_set['cleanup_days']} days"
-        + (f", but for what was touched within {kept} days" if kept else "")
+        + (f", but for what was touched within {kept} days" if kept else ", touched or not")
     )
 
 

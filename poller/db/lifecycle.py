@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from poller.db.pool import Pool
-from poller.records import MediaSetting
+from poller.records import MediaCleanup, MediaSetting
 
 
 class Lifecycle(Pool):
@@ -16,13 +16,13 @@ class Lifecycle(Pool):
 
     async def clean_up(
         self, days_old: int, media_types: list[str] | None, keep_days: int | None, *, dry_run: bool
-    ) -> tuple[int, bool]:
-        """One bounded call; how many attachments went, or would go, and whether that was all."""
+    ) -> MediaCleanup:
+        """One bounded call."""
         (row,) = await self._rows(
             "select * from public.run_media_cleanup($1, $2, $3, $4)",
             days_old, media_types, keep_days, dry_run,
         )  # fmt: skip
-        return row["attachments"], row["is_finished"]
+        return MediaCleanup(**row)
 
     async def hold_media(self, media_id: UUID, reason: str) -> None:
         """Keep an attachment from every deletion."""

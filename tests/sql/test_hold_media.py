@@ -81,3 +81,12 @@ async def test_a_deletion_waits_for_a_hold_and_is_refused(db: Any, connect: Conn
     with refused("MD021", "case"):
         await deleted
     assert await media_row(db, media) is not None
+
+
+async def test_holds_of_plain_sql_are_audited(db: Any) -> None:
+    media = await queue_media(db)
+    await db.execute("insert into media_holds (media_id, reason) values ($1, 'case')", media)
+    await db.execute("update media_holds set media_id = media_id, reason = 'other case'")
+    await db.execute("delete from media_holds")
+
+    assert await events(db, media) == ["queued", "held", "held", "hold released"]

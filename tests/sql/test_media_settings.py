@@ -59,6 +59,17 @@ async def test_the_project_url_rebuilds_what_is_built_from_it(db: Any) -> None:
         ("max_attempts", "99999999", "'99999999'"),
         ("max_attempts", "many", "'many'"),
         ("project_url", "nowhere", "'nowhere'"),
+        ("project_url", "https://user:word@a.supabase.co", "project_url"),
+        ("object_cache_control", "max-age=1\r\nX: 1", "object_cache_control"),
+        ("object_cache_control", "", "object_cache_control"),
+        ("waiting_recheck", "2 days", "'2 days'"),
+        ("backoff_first", "101 years", "'101 years'"),
+        ("backoff_most", "101 years", "'101 years'"),
+        ("pause_most", "101 years", "'101 years'"),
+        ("webhook_events_kept", "101 years", "'101 years'"),
+        ("reconcile_min_age", "101 years", "'101 years'"),
+        ("wrong_files_kept", "101 years", "'101 years'"),
+        ("whatsapp_keeps", "101 years", "'101 years'"),
     ],
 )
 async def test_a_setting_that_cannot_be_is_refused(

@@ -29,10 +29,12 @@ async def test_an_upgrade_with_rows(database: str) -> None:
     assert await db.fetchval("select count(distinct minute) from media_analytics_deltas") == 1
     done = await asyncio.to_thread(migrate, SecretStr(database))
 
-    assert (done.applied, done.differences) == (["0018.finish-media-lifecycle"], [])
+    assert (done.applied[0], done.differences) == ("0018.finish-media-lifecycle", [])
     row = await queue_row(db, dead)
     failed_at = await db.fetchval("select failed_at from media where id = $1", dead)
     assert row["died_at"] == failed_at
+    found = json.loads(await db.fetchval("select get_media_storage_stats()"))
+    assert (found["stored_files"], found["stored_bytes"]) == (2, 2000)  # from the first moment on
     assert json.loads(await db.fetchval("select run_media_maintenance()"))["folded_deltas"] > 0
     found = json.loads(await db.fetchval("select get_media_storage_stats()"))
     assert (found["stored_files"], found["stored_bytes"], found["files"]) == (2, 2000, 2)

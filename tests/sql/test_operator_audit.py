@@ -97,3 +97,19 @@ async def test_a_hold_and_its_release_name_who(db: Any, connect: Connect) -> Non
     who = {"by": await db.fetchval("select session_user::text"), "role": "media_admin"}
     assert held == ("held", {"reason": "case 12", **who})
     assert released == ("hold released", {"reason": "case 12", **who})
+
+
+@pytest.mark.parametrize("role", ["media_client", "media_admin"])
+async def test_what_operators_do_is_told_to_operators(db: Any, connect: Connect, role: str) -> None:
+    media = await queue_media(db)
+    await db.execute("select hold_media($1, 'case 12')", media)
+    await db.execute("select release_media_hold($1)", media)
+    await db.execute("select set_media_setting('lease', '2 minutes')")
+    acting = await connect(role)
+    is_operator = role == "media_admin"
+
+    trail = await acting.fetch("select event, detail from get_media_audit_trail($1)", media)
+    assert [row["event"] for row in trail] == ["queued", "held", "hold released"]
+    assert ["case 12" in (row["detail"] or "") for row in trail[1:]] == [is_operator] * 2
+    others = await acting.fetch("select event from get_media_audit_trail($1)", NOBODYS)
+    assert len(others) == is_operator

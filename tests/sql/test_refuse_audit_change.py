@@ -47,6 +47,28 @@ async def test_nor_in_a_session_without_triggers(db: Any, statement: str) -> Non
         await db.execute(statement)
 
 
+@pytest.mark.parametrize("statement", ["delete from media_settings", "truncate media_settings"])
+@pytest.mark.parametrize("replication_role", ["origin", "replica"])
+async def test_the_settings_that_keep_it_stay(
+    db: Any, statement: str, replication_role: str
+) -> None:
+    before = await everything(db)
+    await db.execute(f"set session_replication_role = {replication_role}")
+
+    with refused("MD042", "media_settings"):
+        await db.execute(statement)
+
+    assert await everything(db) == before
+
+
+async def test_the_trail_stays_even_without_settings(db: Any) -> None:
+    await queue_media(db)
+    await db.execute("alter table media_settings disable trigger all; delete from media_settings")
+
+    with refused("MD040", "append-only"):
+        await db.execute("delete from media_audit_log")
+
+
 async def test_a_trigger_that_was_disabled_is_enabled_by_migrate(db: Any, database: str) -> None:
     await db.execute("alter table media_audit_log disable trigger all")
     disabled = "select count(*) from describe_media_schema() x where x like '%disabled'"

@@ -18,5 +18,5 @@ as $$
 $$;
 
 comment on function public.cleanup_old_media is
-    'Delete media whose message was sent more than days_old days ago, oldest first of each type, and return how many: call again until it is 0. The arguments and errors are those of run_media_cleanup, which also tells whether that was all: it may not be when a call finds nothing among the hundreds of thousands of kept media that it can look at in a second, and when a dry_run counts as many.';
+    'Delete media whose message was sent more than days_old days ago, oldest first of each type, and return how many: call again until it is 0, which means that there is nothing more that can be deleted now. The arguments and errors are those of run_media_cleanup, which also tells what could not be deleted, and whether all were looked at: they were not when a call finds nothing among the hundreds of thousands of kept media that it can look at in a second, when it meets nothing but locks for a second, and when a dry_run counts as many.';
 grant execute on function public.cleanup_old_media to media_admin;

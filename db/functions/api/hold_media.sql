@@ -27,7 +27,6 @@ begin
     values (hold_media.id, hold_media.reason)
     on conflict (media_id) do update
     set reason = excluded.reason, held_by = excluded.held_by, held_at = excluded.held_at;
-    perform public.log_operator_action(hold_media.id, 'held', jsonb_build_object('reason', hold_media.reason));
 end;
 $$;
 

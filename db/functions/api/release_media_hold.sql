@@ -7,15 +7,9 @@ volatile
 security definer -- operators have no rights on the tables
 set search_path = ''
 as $$
-declare
-    v_reason text;
 begin
-    delete from public.media_holds h where h.media_id = release_media_hold.id returning h.reason into v_reason;
-    if not found then
-        return false;
-    end if;
-    perform public.log_operator_action(release_media_hold.id, 'hold released', jsonb_build_object('reason', v_reason));
-    return true;
+    delete from public.media_holds h where h.media_id = release_media_hold.id;
+    return found;
 end;
 $$;
 

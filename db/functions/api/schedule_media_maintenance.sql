@@ -1,4 +1,5 @@
--- Maintenance every minute by pg_cron, and what it cleans up. Called again, the last call counts.
+-- Maintenance every minute by pg_cron, and what it cleans up. Called again, the last call counts: what it
+-- leaves out, or is null, is reset.
 
 create or replace function public.schedule_media_maintenance(
     cleanup_days integer default null,
@@ -17,9 +18,9 @@ declare
 begin
     perform public.check_cleanup_arguments(
         coalesce(schedule_media_maintenance.cleanup_days, 1), null, keep_accessed_days, 1);
-    update public.media_settings s
+    update public.media_settings
     set cleanup_days = schedule_media_maintenance.cleanup_days,
-        cleanup_at = coalesce(schedule_media_maintenance.cleanup_at, s.cleanup_at),
+        cleanup_at = coalesce(schedule_media_maintenance.cleanup_at, '03:30'),
         cleanup_keep_accessed_days = schedule_media_maintenance.keep_accessed_days;
     if v_cron then
         execute format('select %I.schedule($1, $2, $3)', 'cron')
@@ -38,5 +39,5 @@ end;
 $$;
 
 comment on function public.schedule_media_maintenance is
-    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC), and what keep_accessed_days keeps. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days outside 1 to 36500, MD025 pg_cron may not be used, and those of pg_cron.';
+    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC; null: 03:30), and what keep_accessed_days keeps (null: nothing); a later call resets what it leaves out. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days outside 1 to 36500, MD025 pg_cron may not be used, and those of pg_cron.';
 grant execute on function public.schedule_media_maintenance to media_admin;

@@ -1,5 +1,5 @@
 -- The cleanup that media_settings asks for: once a day from cleanup_at on, a bounded piece a call,
--- until nothing is left, be it past midnight. What others have locked is looked for again.
+-- until a pass from the beginning deletes nothing and has met no lock, be it past midnight.
 
 create or replace function public.clean_up_daily(p_settings public.media_settings)
 returns integer
@@ -11,15 +11,21 @@ declare
     v_due date := (now() at time zone 'utc' - p_settings.cleanup_at)::date;
     v_count integer := 0;
     v_is_finished boolean;
+    v_locked bigint;
+    v_refused bigint;
+    v_problem text;
 begin
     if p_settings.cleanup_days is not null
         and exists (select from public.media_maintenance r where r.cleaned_on < v_due)
     then
-        select c.attachments, c.is_finished into v_count, v_is_finished
+        select c.* into v_count, v_is_finished, v_locked, v_refused, v_problem
         from public.run_media_cleanup(
             p_settings.cleanup_days, keep_accessed_days => p_settings.cleanup_keep_accessed_days) c;
-        if v_is_finished and v_count = 0 then
+        if v_is_finished and v_count = 0 and v_locked = 0 then
             update public.media_maintenance set cleaned_on = v_due;
+            if v_refused > 0 then
+                raise warning 'the daily cleanup could not delete % attachments: %', v_refused, v_problem;
+            end if;
         end if;
     end if;
     return v_count;

@@ -1,4 +1,5 @@
--- What was stored before media_analytics counted it: once, after the upgrade, when all functions count.
+-- What was stored before media_analytics counted it: once, at the end of the upgrade, when all functions
+-- count.
 -- One statement, so that rows and counts are those of the same moment.
 
 create or replace function public.count_stored_media()
@@ -30,4 +31,4 @@ end;
 $$;
 
 comment on function public.count_stored_media is
-    'Unless media_maintenance.stored_counted, append what stored_files and stored_bytes lack. Called by fold_media_analytics, under its lock.';
+    'Unless media_maintenance.stored_counted, append what stored_files and stored_bytes lack. Called when the functions are installed.';

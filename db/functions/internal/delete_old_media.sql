@@ -1,11 +1,16 @@
--- Delete these attachments, but for what is kept now that they are locked. Rows another transaction
--- holds are skipped: a deletion of the bot's locks them in an order of its own. What waits for some
--- other lock, or a foreign key or trigger of the bot's wants to keep, is passed over too: the batch
--- is tried again by halves, for as long as there is time. Once it is tried in any case: the cleanup goes
--- on behind it.
+-- Delete these attachments, all or none: but for what is kept now that they are locked, and for rows
+-- another transaction holds, as a deletion of the bot's locks them in an order of its own. When some
+-- other lock is waited for too long, or the bot's database refuses, in whatever words, nothing is
+-- deleted: whoever asks tries fewer, until one is alone to blame.
 
-create or replace function public.delete_old_media(p_ids uuid[], p_keep_accessed_days integer, p_until timestamptz)
-returns integer
+create or replace function public.delete_old_media(
+    p_ids uuid[],
+    p_keep_accessed_days integer,
+    out deleted integer,
+    out locked integer,
+    out refused integer,
+    out problem text
+)
 language plpgsql
 volatile
 set search_path = ''
@@ -13,27 +18,30 @@ set lock_timeout = '100ms' -- shorter than anybody's patience, and than deadlock
 as $$
 declare
     v_locked uuid[];
-    v_count integer;
-    v_half integer := cardinality(p_ids) / 2;
+    v_going uuid[];
+    v_is_alone boolean := cardinality(p_ids) = 1;
 begin
     v_locked := array(select m.id from public.media m where m.id = any (p_ids) for update skip locked);
-    delete from public.media m -- the trigger release_media_objects does the rest
-    where m.id = any (v_locked)
-        and m.id not in (select k.id from public.list_kept_media(v_locked, p_keep_accessed_days) k (id));
-    get diagnostics v_count = row_count;
-    return v_count;
+    locked := (select count(*)::integer from public.media m where m.id = any (p_ids) and m.id <> all (v_locked));
+    v_going := array(
+        select l from unnest(v_locked) l
+        except
+        select k.id from public.list_kept_media(v_locked, p_keep_accessed_days) k (id));
+    delete from public.media m where m.id = any (v_going); -- the trigger release_media_objects does the rest
+    get diagnostics deleted = row_count;
+    refused := cardinality(v_going) - deleted; -- by a trigger, without a word
 exception
-    when lock_not_available or deadlock_detected or integrity_constraint_violation or raise_exception then
-        v_count := 0;
-        if v_half > 0 and clock_timestamp() < p_until then
-            v_count := public.delete_old_media(p_ids[:v_half], p_keep_accessed_days, p_until);
-        end if;
-        if v_half > 0 and clock_timestamp() < p_until then
-            v_count := v_count + public.delete_old_media(p_ids[v_half + 1:], p_keep_accessed_days, p_until);
-        end if;
-        return v_count;
+    when lock_not_available or deadlock_detected or serialization_failure then
+        deleted := case when v_is_alone then 0 end;
+        locked := 1;
+        refused := 0;
+    when others then
+        deleted := case when v_is_alone then 0 end;
+        locked := 0;
+        refused := 1;
+        problem := sqlerrm;
 end;
 $$;
 
 comment on function public.delete_old_media is
-    'Delete those of these attachments that nothing keeps and nobody holds; what is in the way is looked for until p_until. Returns how many.';
+    'Delete those of these attachments that nothing keeps and nobody holds. Returns how many went, are locked by others, and were refused, with the last refusal''s words; deleted is null when none of several went, as one was in the way.';

@@ -12,7 +12,6 @@ begin
     if not pg_try_advisory_xact_lock(hashtext('pgmedia.fold')) then
         return 0;
     end if;
-    perform public.count_stored_media();
     with folded as (
         delete from public.media_analytics_deltas d
         where d.ctid = any (array(select x.ctid from public.media_analytics_deltas x limit p_limit))

@@ -1,5 +1,5 @@
 -- The audit trail is append-only for every role, the owner included: nothing is deleted from it that
--- is younger than media_settings.audit_kept, or about held media. "Always": also where a session
+-- is younger than media_settings.audit_kept (a hundred years, were there no settings), or about held media. "Always": also where a session
 -- has set session_replication_role.
 
 create or replace function public.refuse_audit_deletion()
@@ -11,7 +11,7 @@ as $$
 begin
     perform
     from gone g
-    where g.at >= now() - (select s.audit_kept from public.media_settings s)
+    where g.at >= now() - coalesce((select s.audit_kept from public.media_settings s), '100 years')
         or exists (select from public.media_holds h where h.media_id = g.media_id);
     if found then
         raise exception 'media_audit_log is append-only: DELETE refused'

@@ -15,14 +15,20 @@ begin
         delete from public.media_cleanups c where c.arguments = p_place.arguments;
         return;
     end if;
-    insert into public.media_cleanups (arguments, media_type, is_dated, reached_at, reached_id)
-    values (p_place.arguments, p_place.media_type, p_place.is_dated, p_place.reached_at, p_place.reached_id)
+    insert into public.media_cleanups (
+        arguments, media_type, is_dated, reached_at, reached_id, deleted, locked, refused, problem)
+    values (p_place.arguments, p_place.media_type, p_place.is_dated, p_place.reached_at, p_place.reached_id,
+        p_place.deleted, p_place.locked, p_place.refused, p_place.problem)
     on conflict (arguments) do update
     set media_type = excluded.media_type,
         is_dated = excluded.is_dated,
         reached_at = excluded.reached_at,
         reached_id = excluded.reached_id,
-        saved_at = excluded.saved_at;
+        saved_at = excluded.saved_at,
+        deleted = excluded.deleted,
+        locked = excluded.locked,
+        refused = excluded.refused,
+        problem = excluded.problem;
 end;
 $$;
 
