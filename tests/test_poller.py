@@ -200,7 +200,7 @@ async def test_a_whatsapp_that_is_not_there_costs_no_attempt(
 
 
 async def test_a_storage_that_is_not_there_loses_nothing(
-    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
 ) -> None:
     for number in range(20):
         content = variant(SAMPLES[0], number)
@@ -214,6 +214,7 @@ async def test_a_storage_that_is_not_there_loses_nothing(
     assert "paused, storage_absent: " in poller.log.read_text()
     assert await db.fetchval("select reason from media_pauses") == "storage_absent"
     assert await db.fetchval("select sum(attempts) from media_processing_queue") == 0
+    await db.execute("update media_settings set project_url = $1", storage.url)
     await db.execute("select resume_media_source('storage')")
     await db.execute("update media_processing_queue set due_at = now()")
     assert await (await start_poller("--drain")).ended() == 0
