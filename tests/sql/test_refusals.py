@@ -123,6 +123,21 @@ async def test_pollers_that_die_while_they_probe_spend_the_refusals(db: Any, how
     assert (await pause_row(db))["reason"] == "whatsapp_refusals_spent"
 
 
+async def test_no_probe_is_sent_when_the_work_in_hand_may_spend_the_limit(db: Any) -> None:
+    """Eighteen are in work from before the pause, and two were refused."""
+    await queue_many(db, 30)
+    held = await claim(db)
+    refusing = next(iter(held))
+    await fail(db, refusing, held[refusing], code="190", http_status=401)
+    for left in (1, 0):
+        await db.execute("update media_pauses set until = now()")
+        await make_due(db)
+        probes = await claim(db)
+        assert len(probes) == left
+        for media, token in probes.items():
+            await fail(db, media, token, code="190", http_status=401)
+
+
 async def test_a_refusal_counts_once(db: Any) -> None:
     await queue_many(db, 3)
     for media, token in (await claim(db)).items():

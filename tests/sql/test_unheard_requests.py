@@ -195,6 +195,15 @@ async def test_a_number_that_answers_clears_nothing_of_another(db: Any) -> None:
     assert await unheard(db) == 1
 
 
+async def test_what_ends_unheard_counts_for_its_own_number_alone(db: Any) -> None:
+    await queue_many(db, 19, "1")
+    for media, token in (await claim(db)).items():
+        await die_cancelled(db, media, token)
+    await queue_many(db, 25, "2")
+
+    assert len(await claim(db)) == 19
+
+
 async def test_a_number_that_refuses_others_proves_nothing_by_one_file(db: Any) -> None:
     first, second = await queue_many(db, 2)
     token = (await claim(db, 1))[first]
