@@ -156,6 +156,7 @@ NOBODY = {
     "judge_media_content",
     "limit_media_claim",
     "link_media_object",
+    "list_deferred_constraints",
     "list_kept_media",
     "list_last_failures",
     "list_live_pollers",
