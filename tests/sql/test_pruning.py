@@ -127,3 +127,18 @@ async def test_reservations_that_somebody_holds_are_passed_over(db: Any, connect
         assert await db.fetchval("select drop_orphan_reservations()") == 1
 
     assert await db.fetchval("select drop_orphan_reservations()") == 1
+
+
+async def test_cleanups_that_nobody_went_on_with_are_forgotten(db: Any, connect: Connect) -> None:
+    await db.execute(
+        "insert into media_cleanups (arguments, media_type, is_dated, reached_at, reached_id,"
+        " saved_at) select jsonb_build_array(m), '', true, now(), gen_random_uuid(),"
+        " now() - m * interval '1 minute' from unnest('{9, 11, 12}'::integer[]) m"
+    )
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media_cleanups where arguments = '[12]' for update")
+        assert (await maintain(db))["forgotten_cleanups"] == 1
+    assert (await maintain(db))["forgotten_cleanups"] == 1
+
+    assert await db.fetchval("select array_agg(arguments) from media_cleanups") == ["[9]"]
