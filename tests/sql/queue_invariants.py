@@ -20,10 +20,8 @@ EMPTY = f"""
 begin;
 alter table media disable trigger refuse_media_truncate;
 alter table media_audit_log disable trigger refuse_audit_change;
-alter table media_audit_log disable trigger refuse_audit_row_change;
 truncate {", ".join(TABLES)};
 alter table media_audit_log enable trigger refuse_audit_change;
-alter table media_audit_log enable always trigger refuse_audit_row_change;
 alter table media enable trigger refuse_media_truncate;
 commit
 """

@@ -47,7 +47,9 @@ async def test_nor_in_a_session_without_triggers(db: Any, statement: str) -> Non
         await db.execute(statement)
 
 
-@pytest.mark.parametrize("statement", ["update {} set event = 'nothing'", "delete from {}", "truncate {}"])
+@pytest.mark.parametrize(
+    "statement", ["update {} set event = 'nothing'", "delete from {}", "truncate {}"]
+)
 @pytest.mark.parametrize("replication_role", ["origin", "replica"])
 async def test_nor_through_a_table_that_it_inherits_from(
     db: Any, statement: str, replication_role: str
