@@ -19,6 +19,10 @@ declare
 begin
     perform public.check_cleanup_arguments(
         coalesce(schedule_media_maintenance.cleanup_days, 1), null, keep_accessed_days, 1);
+    if schedule_media_maintenance.cleanup_at >= '24:00' then
+        raise exception 'cleanup_at is %, not a time of day', schedule_media_maintenance.cleanup_at
+            using errcode = 'MD022', hint = 'Pass a time from 00:00 on and before 24:00 (UTC).';
+    end if;
     update public.media_settings
     set cleanup_days = schedule_media_maintenance.cleanup_days,
         cleanup_at = coalesce(schedule_media_maintenance.cleanup_at, '03:30'),
@@ -48,5 +52,5 @@ end;
 $$;
 
 comment on function public.schedule_media_maintenance is
-    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC; null: 03:30), and what keep_accessed_days keeps (null: nothing); a later call resets what it leaves out. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days outside 1 to 36500, MD025 pg_cron may not be used, or has a job of this name for another database, and those of pg_cron.';
+    'Let pg_cron run run_media_maintenance (schedule: a cron expression), and set the daily cleanup: days_old (null: none), from which time of day (UTC; null: 03:30), and what keep_accessed_days keeps (null: nothing); a later call resets what it leaves out. Returns what is set; without pg_cron "pg_cron" is false and pollers run it. Errors: MD022 days outside 1 to 36500 or cleanup_at 24:00, MD025 pg_cron may not be used, or has a job of this name for another database, and those of pg_cron.';
 grant execute on function public.schedule_media_maintenance to media_admin;
