@@ -1,7 +1,7 @@
 """Programs that fetch the files of a list and upload them: `python -m bench.pipeline.workers NAME`.
 
 Each does so with as many at once as the others. What they need comes in the environment; they end
-when they are told to (SIGTERM), or when they are done.
+when they are told to (SIGTERM). PgQueuer runs on uvloop, as its own command does.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ import os
 import signal
 import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
-import httpx
+import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from procrastinate import App, PsycopgConnector
-from supabase import AsyncClient, acreate_client
 
+from bench.handwritten import Handwritten
+from bench.pipeline.raw import ask_servers
+from bench.queues.of_pgmedia import polling
 from poller.config import Settings
 from poller.content import Spool
 from poller.inspector import Inspector
@@ -34,45 +37,8 @@ CONCURRENCY = int(os.environ.get("PGMEDIA_CONCURRENCY", "16"))
 API = os.environ.get("WHATSAPP_API_URL", "")
 STORAGE = os.environ.get("SUPABASE_URL", "")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('WHATSAPP_TOKEN', '')}"}
+IDS = Path(os.environ.get("BENCH_IDS", ""))
 DATABASE = os.environ.get("DATABASE_URL", "")
-
-FILES = """
-create table if not exists files (
-    media_id text primary key, content_hash text not null unique, file_size bigint not null,
-    path text not null, stored_at timestamptz not null default now())
-"""
-INSERT = """
-insert into files (media_id, content_hash, file_size, path) values ($1, $2, $3, $4)
-on conflict do nothing returning path
-"""
-
-
-class Handwritten:
-    """Download, hash, insert, upload: with httpx and the supabase client, as their docs show."""
-
-    def __init__(self, http: httpx.AsyncClient, supabase: AsyncClient, pool: Any) -> None:
-        self._http = http
-        self._supabase = supabase
-        self._pool = pool
-
-    @classmethod
-    async def open(cls) -> Handwritten:
-        limits = httpx.Limits(max_connections=2 * CONCURRENCY)
-        pool = await asyncpg.create_pool(DATABASE, min_size=4, max_size=8)
-        return cls(
-            httpx.AsyncClient(headers=HEADERS, limits=limits, timeout=60),
-            await acreate_client(STORAGE, os.environ["SUPABASE_SERVICE_KEY"]),
-            pool,
-        )
-
-    async def fetch(self, media_id: str) -> None:
-        described = (await self._http.get(f"{API}/{media_id}")).raise_for_status().json()
-        content = (await self._http.get(described["url"])).raise_for_status().content
-        content_hash = hashlib.sha256(content).hexdigest()
-        path = f"2026/11/{content_hash}.jpg"
-        if await self._pool.fetchval(INSERT, media_id, content_hash, len(content), path):
-            bucket = self._supabase.storage.from_("images")
-            await bucket.upload(path, content, {"content-type": described["mime_type"]})
 
 
 async def bound(ids: list[str]) -> None:
@@ -94,10 +60,11 @@ async def bound(ids: list[str]) -> None:
 
     async with aiohttp.ClientSession(connector=connector, headers=HEADERS) as session:
         await asyncio.gather(*(work(session) for _ in range(CONCURRENCY)))
+    await asyncio.Event().wait()  # there until its CPU time has been read
 
 
 async def with_pgqueuer() -> None:
-    handwritten = await Handwritten.open()
+    handwritten = await Handwritten.open(CONCURRENCY)
     worker = PgQueuer(AsyncpgDriver(await asyncpg.connect(DATABASE)))
 
     @worker.entrypoint("fetch", concurrency_limit=CONCURRENCY)
@@ -120,7 +87,7 @@ def procrastinate_app() -> tuple[App, Any]:
     @app.task(name="fetch")
     async def fetch(media_id: str) -> None:
         if not handwritten:
-            handwritten.append(await Handwritten.open())
+            handwritten.append(await Handwritten.open(CONCURRENCY))
         await handwritten[0].fetch(media_id)
 
     return app, fetch
@@ -144,15 +111,25 @@ async def unchecked() -> None:
     )
 
 
+async def no_bytes() -> None:
+    """pgmedia's poller with everything but bytes: what many pollers ask of one database."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with polling(DATABASE, f"bench-{os.getpid()}", CONCURRENCY):
+        await stop.wait()
+
+
 async def main(name: str) -> None:
-    if name == "bound":
-        with open(os.environ["BENCH_IDS"]) as file:  # noqa: ASYNC230, PTH123
-            await bound(json.load(file))
+    if name in {"bound", "servers"}:
+        ids = json.loads(IDS.read_text())  # noqa: ASYNC240 - nothing else runs yet
+        await {"bound": bound, "servers": ask_servers}[name](ids)
     else:
         await {"pgqueuer": with_pgqueuer, "procrastinate": with_procrastinate,
-               "unchecked": unchecked}[name]()  # fmt: skip
+               "unchecked": unchecked, "no_bytes": no_bytes}[name]()  # fmt: skip
 
 
 if __name__ == "__main__":
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(main(sys.argv[1]))
+        loop_factory = uvloop.new_event_loop if sys.argv[1] == "pgqueuer" else None
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main(sys.argv[1]))
