@@ -1,7 +1,7 @@
 """All benchmarks, or the parts that are named: `make bench`, `make bench-queue`.
 
-Each part is a program of its own, `python -m bench.queues`: one that fails, or takes longer than
-half an hour, is told at the end, and the others run. `--json` writes what all of them found.
+Each part is a program of its own, `python -m bench.queues`: one that fails, or takes far too long,
+is told at the end, and the others run. `--json` writes what all of them found.
 """
 
 from __future__ import annotations
@@ -28,11 +28,12 @@ PARTS = {
     "lifecycle": "bench.lifecycle",
     "checks": "bench.checks",
 }
-PATIENCE_SECONDS = 1800
+PATIENCE_SECONDS = {"short": 900, "long": 7200}
 
 
 def run_part(part: str, chosen: argparse.Namespace) -> dict[str, Any]:
     """What the part found, and the seconds it took; a text under `failed` when it did not end."""
+    patience = PATIENCE_SECONDS["short" if chosen.short else "long"]
     with tempfile.NamedTemporaryFile("r") as found:
         command = [sys.executable, "-m", PARTS[part], "--json", found.name]
         command += ["--short"] if chosen.short else []
@@ -41,12 +42,12 @@ def run_part(part: str, chosen: argparse.Namespace) -> dict[str, Any]:
         failed = ""
         try:
             done = subprocess.run(
-                command, check=False, timeout=PATIENCE_SECONDS, preexec_fn=die_with_parent
+                command, check=False, timeout=patience, preexec_fn=die_with_parent
             )
             if done.returncode:
                 failed = f"exit code {done.returncode}"
         except subprocess.TimeoutExpired:
-            failed = f"not done in {PATIENCE_SECONDS} s"
+            failed = f"not done in {patience} s"
         result: dict[str, Any] = {"failed": failed} if failed else json.load(found)
     return result | {"seconds": round(time.monotonic() - begun)}
 

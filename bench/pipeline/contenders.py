@@ -57,7 +57,7 @@ class Run:
             "SUPABASE_SERVICE_KEY": KEY,
             "WHATSAPP_API_URL": f"{self.servers.url}/{API_VERSION}",
             "WHATSAPP_TOKEN": TOKEN,
-            "PGMEDIA_CONCURRENCY": str(max(1, self.at_once // self.processes)),
+            "PGMEDIA_CONCURRENCY": str(max(2, self.at_once // self.processes)),
             "BENCH_IDS": str(share),
             "BENCH_PROGRESS": str(self.folder / f"done-{process}"),
         }

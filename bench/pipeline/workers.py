@@ -67,13 +67,17 @@ async def with_pgqueuer() -> None:
     handwritten = await Handwritten.open(CONCURRENCY)
     worker = PgQueuer(AsyncpgDriver(await asyncpg.connect(DATABASE)))
 
-    @worker.entrypoint("fetch", concurrency_limit=CONCURRENCY)
+    @worker.entrypoint("fetch")  # its concurrency_limit would be one for all processes
     async def fetch(job: Job) -> None:
         assert job.payload is not None
         await handwritten.fetch(job.payload.decode())
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.shutdown.set)
-    await worker.run(batch_size=CONCURRENCY, dequeue_timeout=timedelta(seconds=1))
+    await worker.run(
+        batch_size=CONCURRENCY // 2,  # the most that it allows
+        max_concurrent_tasks=CONCURRENCY,
+        dequeue_timeout=timedelta(seconds=1),
+    )
 
 
 def procrastinate_app() -> tuple[App, Any]:
