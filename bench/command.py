@@ -78,14 +78,19 @@ def flush_ms(folder: Path) -> float:
     return statistics.median(times)
 
 
+MIGRATED = "migrated"
+
+
 async def new_database(postgres: PostgresServer, name: str, *, migrated: bool = True) -> str:
-    """Its address; of a database with pgmedia's schema, or an empty one."""
+    """The address of a new database, empty or with pgmedia's schema, which is brought once."""
     db: Any = await asyncpg.connect(postgres.dsn())
     await db.execute(f"drop database if exists {name} with (force)")
-    await db.execute(f"create database {name}")
+    is_there = "select exists (select from pg_database where datname = $1)"
+    if migrated and not await db.fetchval(is_there, MIGRATED):
+        await db.execute(f"create database {MIGRATED}")
+        await asyncio.to_thread(migrate, SecretStr(postgres.dsn(MIGRATED)))
+    await db.execute(f"create database {name} template {MIGRATED if migrated else 'template1'}")
     await db.close()
-    if migrated:
-        await asyncio.to_thread(migrate, SecretStr(postgres.dsn(name)))
     return postgres.dsn(name)
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from pydantic import SecretStr
 
 from bench.command import DURABLE, Bench, main, new_database
 from bench.large_files import jpeg
@@ -28,7 +27,6 @@ from bench.pipeline.contenders import NUMBERS, Contender, Pgmedia, Run, WithPgQu
 from bench.pipeline.measuring import until_done, working
 from bench.pipeline.servers import Servers, serving
 from bench.report import Aim
-from poller.migrate import migrate
 from poller.sandbox.postgres import PostgresServer
 
 SIZE = 100_000
@@ -85,7 +83,6 @@ class InStream(Pgmedia):
         self._in_webhook = in_webhook
 
     async def prepare(self, run: Run) -> None:
-        await asyncio.to_thread(migrate, SecretStr(run.dsn))
         self._queueing = asyncio.create_task(self._queue(await asyncpg.connect(run.dsn)))
 
     async def _queue(self, db: Any) -> None:
@@ -155,7 +152,7 @@ async def store(
     postgres: PostgresServer, contender: Contender, stream: Stream, servers: Servers
 ) -> float:
     """Let the whole stream be worked on; files a second, starts and all."""
-    dsn = await new_database(postgres, "bench", migrated=False)
+    dsn = await new_database(postgres, "bench", migrated=isinstance(contender, InStream))
     db: Any = await asyncpg.connect(dsn)
     with tempfile.TemporaryDirectory() as folder:
         run = Run(dsn, servers, stream.ids, 1, Path(folder), db)

@@ -33,11 +33,15 @@ from bench.report import NO_FIGURE, Aim, Report
 from poller.sandbox.postgres import PostgresServer
 
 CORES = os.cpu_count() or 1
-SIZES = {1_000: (4_000, 600), 100_000: (3_000, 500), 1_000_000: (1_000, 200), 16_000_000: (160, 48)}
+SIZES = {1_000: (4_000, 500), 100_000: (3_000, 400), 1_000_000: (1_000, 120), 16_000_000: (160, 40)}
 """Bytes of a file, and how many of them, in the long form and in the short one."""
 ONE_CORE = 100_000
 """Bytes of the files that are also fetched with all of a poller's processes on one core."""
 NGINX_WORKERS = 2
+MOST_BYTES = 3_000_000_000
+"""That are fetched by those who are given the files several times."""
+LEAST_FILES = 32
+"""That are fetched by those who are given a part of them."""
 
 UNCHECKED, CHECKED = Pgmedia(checks=False), Pgmedia(checks=True)
 PEERS: list[Contender] = [WithPgQueuer(), WithProcrastinate()]
@@ -122,15 +126,21 @@ def aims(found: dict[str, dict[str, Figures]]) -> Iterable[Aim]:
     yield Aim(f"files/s of {CHECKED.name}, {title}", rate, 100)
 
 
+def share_of(contender: Contender, ids: list[str]) -> list[str]:
+    size = int(ids[0].partition("-")[0])
+    most = max(len(ids), MOST_BYTES // size)
+    count = max(int(len(ids) * contender.share), min(len(ids), LEAST_FILES))
+    return (ids * math.ceil(contender.share))[: min(count, most)]
+
+
 async def one(
     postgres: PostgresServer, contender: Contender, ids: list[str], processes: int,
     servers: Servers, cores: int | None = None,
 ) -> Figures:  # fmt: skip
-    dsn = await new_database(postgres, "bench", migrated=False)
+    dsn = await new_database(postgres, "bench", migrated=isinstance(contender, Pgmedia))
     db = await asyncpg.connect(dsn)
     with tempfile.TemporaryDirectory() as folder:
-        count = max(int(len(ids) * contender.share), min(len(ids), 40))
-        ids = (ids * math.ceil(contender.share))[:count]
+        ids = share_of(contender, ids)
         work = Run(dsn, servers, ids, processes, Path(folder), db, cores=cores)
         postmaster = (postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
         figures = await measure(contender, work, int(postmaster))

@@ -12,11 +12,9 @@ from typing import Any, Protocol
 
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from pydantic import SecretStr
 
 from bench.handwritten import FILES
 from bench.pipeline.servers import API_VERSION, KEY, TOKEN, Servers
-from poller.migrate import migrate
 
 NUMBERS = 20
 """Phone numbers: of each, pgmedia works on no more than 20 attachments at once."""
@@ -71,7 +69,7 @@ class Contender(Protocol):
     """Of Python, to start one process."""
 
     async def prepare(self, run: Run) -> None:
-        """Schema and queue."""
+        """Schema, unless it is pgmedia's, which is there, and queue."""
         ...
 
     async def done(self, run: Run) -> int:
@@ -81,7 +79,7 @@ class Contender(Protocol):
 
 class Bound:
     name = "bare aiohttp loop (the bound)"
-    share = 3.0
+    share = 8.0
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "bound")
 
     async def prepare(self, run: Run) -> None:
@@ -93,8 +91,8 @@ class Bound:
 
 class ServersAlone(Bound):
     name = "the servers alone"
-    share = 5.0
-    arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "servers")
+    share = 16.0
+    arguments: tuple[str, ...] = ("-m", "bench.pipeline.raw")
 
 
 class Pgmedia:
@@ -107,7 +105,6 @@ class Pgmedia:
             self.arguments = ("-m", "bench.pipeline.workers", "unchecked")
 
     async def prepare(self, run: Run) -> None:
-        await asyncio.to_thread(migrate, SecretStr(run.dsn))
         await run.db.execute(QUEUE, run.ids, NUMBERS)
 
     async def done(self, run: Run) -> int:
@@ -116,7 +113,7 @@ class Pgmedia:
 
 class WithPgQueuer(Bound):
     name = "PgQueuer, httpx, supabase"
-    share = 0.5
+    share = 0.4
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "pgqueuer")
 
     async def prepare(self, run: Run) -> None:
@@ -129,7 +126,7 @@ class WithPgQueuer(Bound):
 
 class WithProcrastinate(Bound):
     name = "Procrastinate, httpx, supabase"
-    share = 0.5
+    share = 0.4
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "procrastinate")
 
     async def prepare(self, run: Run) -> None:

@@ -32,7 +32,7 @@ RECORDING = PgQueuerQueue(100, recording=True)
 
 
 def run(bench: Bench) -> None:
-    count, seconds, rounds = bench.size((20_000, 20, 20), (4_000, 4, 6))
+    count, seconds, rounds = bench.size((20_000, 20, 20), (3_000, 4, 5))
     figures: dict[str, Figures] = {}
     with bench.postgres(DURABLE) as postgres:
         for queue in (USUAL, *PEERS):
