@@ -183,7 +183,6 @@ NOBODY = {
     "normalize_mime_type",
     "note_deleted_job",
     "note_media_received",
-    "note_source_answered",
     "parse_webhook_payload",
     "pause_spent_sources",
     "percent_encode",

@@ -18,6 +18,7 @@ language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 as $$
 #variable_conflict use_column
 declare
