@@ -144,6 +144,7 @@ NOBODY = {
     "get_due_from",
     "get_media_throughput",
     "get_processing_times",
+    "get_size_limit",
     "get_source_allowance",
     "get_time_bucket",
     "get_webhook_figures",

@@ -49,7 +49,8 @@ async def test_each_is_what_queue_media_processing_makes_of_it(db: Any) -> None:
         "caption": "b", "file_size": 10, "sha256": sha256(b"c").upper(), "priority": 2,
     }  # fmt: skip
 
-    for given in (full, {}, {"mime_type": "application/pdf"}, {"priority": 9}):
+    several: list[dict[str, Any]] = [full, {}, {"mime_type": "application/pdf"}, {"priority": 9}]
+    for given in several:
         expected = await queue_media(db, message_id=message, **given)
         (found,) = await queue(
             db, {"message_id": message, "whatsapp_media_id": uuid4().hex, **given}

@@ -16,12 +16,8 @@ set search_path = ''
 as $$
 declare
     v_found record;
-    v_most bigint := (p_bucket).file_size_limit;
 begin
-    if v_most is null then
-        select max(b.file_size_limit) into v_most from public.media_buckets b;
-    end if;
-    if p_file_size > v_most then
+    if p_file_size > public.get_size_limit(p_bucket) then
         code := 'too_large'; -- a download is cut off past the limit, so nothing else about it is known
         explanation := format('more than %s bytes received', p_file_size - 1);
         return next;

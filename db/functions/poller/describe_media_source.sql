@@ -41,15 +41,11 @@ begin
         v_format := public.find_media_format(v_media.mime_type);
     end if;
     select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
-    max_bytes := v_bucket.file_size_limit;
-    if max_bytes is null then
-        select max(b.file_size_limit) into max_bytes from public.media_buckets b;
-    end if;
+    max_bytes := public.get_size_limit(v_bucket);
     if v_asked then
         perform public.end_media_pause(v_job.source);
         perform public.forgive_unheard_requests(v_job);
     end if;
-
     if p_file_size > max_bytes then
         reason := 'too_large';
         perform public.bury_media_job(p_id, reason, format('%s bytes announced, %s allowed', p_file_size, max_bytes));
@@ -66,7 +62,6 @@ begin
         source_answered = q.source_answered or v_asked,
         content_hash = case when v_settles then v_media.whatsapp_sha256 else q.content_hash end
     where q.id = p_id;
-
     if reason is not null then
         verdict := 'rejected';
     elsif not v_settles then
