@@ -29,7 +29,7 @@ async def test_one_job_less_is_in_work_than_requests_may_be_refused(db: Any) -> 
 
     held = await claim(db)
 
-    assert len(held) == 22
+    assert len(held) == 19
     assert await claim(db) == {}
 
 
@@ -119,7 +119,7 @@ async def test_pollers_that_die_while_they_probe_spend_the_refusals(db: Any, how
                     media, token,
                 )  # fmt: skip
 
-    assert probes == 19
+    assert probes == 16
     assert (await pause_row(db))["reason"] == "whatsapp_refusals_spent"
 
 

@@ -59,7 +59,7 @@ async def unheard(db: Any) -> int:
 
 @pytest.mark.parametrize("die", DEATHS)
 async def test_what_ends_unheard_may_have_been_refused(db: Any, die: Any) -> None:
-    """No answer is ever heard, from the first request on: after twenty nobody asks any more."""
+    """No answer is ever heard, from the first request on: after seventeen nobody asks any more."""
     await queue_many(db, 60)
     asked = 0
     for _ in range(40):
@@ -69,10 +69,10 @@ async def test_what_ends_unheard_may_have_been_refused(db: Any, die: Any) -> Non
             asked += 1
             await die(db, media, token)
 
-    assert asked == 20
+    assert asked == 17
     pause = await pause_row(db)
     assert (pause["scope"], pause["reason"]) == (SOURCE, "whatsapp_refusals_spent")
-    assert "refused 0 requests, and 20 more ended without an answer" in pause["detail"]
+    assert "refused 0 requests, and 17 more ended without an answer" in pause["detail"]
     assert timedelta(minutes=59) < pause["remaining"] <= timedelta(hours=1)
 
 
@@ -126,7 +126,7 @@ async def test_a_number_that_is_well_recovers_from_a_crash_of_everything(db: Any
     """The first file that is handed out shows that nothing was refused."""
     await queue_many(db, 60)
     held = await claim(db)
-    assert len(held) == 19
+    assert len(held) == 16
     for media in held:
         await expire_lease(db, media)
     at_once: list[int] = []
@@ -137,7 +137,7 @@ async def test_a_number_that_is_well_recovers_from_a_crash_of_everything(db: Any
             begun = await begin_upload(db, media, token, content_hash=sha256(media.bytes))
             await finish_upload(db, media, token, begun["object_id"])
 
-    assert at_once == [1, 19, 19, 19, 2]
+    assert at_once == [1, 16, 16, 16, 11]
     assert await unheard(db) == 0
     assert await pause_row(db) is None
 
@@ -149,7 +149,7 @@ async def test_a_number_that_answers_is_never_slowed_by_pollers_that_die(db: Any
     for _ in range(3):
         await make_due(db)
         held = await claim(db)
-        assert len(held) == 19
+        assert len(held) == 16
         for media, token in held.items():
             await describe(db, media, token)
         for media, token in held.items():
@@ -164,7 +164,7 @@ async def test_other_work_of_a_number_clears_what_nobody_heard_of(db: Any) -> No
     await queue_many(db, 40)
     for media, token in (await claim(db)).items():
         await die_cancelled(db, media, token)
-    assert await unheard(db) == 19
+    assert await unheard(db) == 16
     ((media, token),) = (await claim(db)).items()
 
     await describe(db, media, token, mime_type="text/html")
@@ -196,12 +196,12 @@ async def test_a_number_that_answers_clears_nothing_of_another(db: Any) -> None:
 
 
 async def test_what_ends_unheard_counts_for_its_own_number_alone(db: Any) -> None:
-    await queue_many(db, 19, "1")
+    await queue_many(db, 16, "1")
     for media, token in (await claim(db)).items():
         await die_cancelled(db, media, token)
     await queue_many(db, 25, "2")
 
-    assert len(await claim(db)) == 19
+    assert len(await claim(db)) == 16
 
 
 async def test_a_number_that_refuses_others_proves_nothing_by_one_file(db: Any) -> None:
@@ -224,7 +224,7 @@ async def test_after_an_hour_nothing_counts(db: Any) -> None:
         "update media_unheard_requests set ended_at = ended_at - interval '61 minutes'"
     )
 
-    assert len(await claim(db)) == 19
+    assert len(await claim(db)) == 16
 
     await db.execute("select run_media_maintenance()")
     assert await unheard(db) == 0
