@@ -7,7 +7,8 @@ stable
 set search_path = ''
 as $$
 declare
-    v_known text[] := '{message_id,whatsapp_media_id,media_type,mime_type,file_name,caption,file_size,sha256,priority}';
+    v_known text[] := array[
+        'message_id', 'whatsapp_media_id', 'media_type', 'mime_type', 'file_name', 'caption', 'file_size', 'sha256', 'priority'];
     v_element jsonb;
     v_place integer := 0;
     v_one record;

@@ -11,7 +11,7 @@ as $$
 declare
     v_doublings double precision := ln(greatest(extract(epoch from p_time)::double precision * 1000, 1)) / ln(2);
 begin
-    return least(ceil(round((4 * v_doublings)::numeric, 9)), 200); -- a time on the edge is in the lower bucket
+    return least(ceil(round((4 * v_doublings)::numeric, 9)), 200)::smallint; -- a time on the edge is in the lower bucket
 end;
 $$;
 

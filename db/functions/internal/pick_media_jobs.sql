@@ -15,8 +15,9 @@ declare
     v_marked boolean := exists (
         select from public.media_sources s where s.source = any (p_sources) and s.due_from_until > now());
     v_found uuid[];
-    v_picked uuid[];
-    v_passed uuid[] := '{}';
+    v_id uuid;
+    v_picked uuid[] := '{}'::uuid[];
+    v_passed uuid[] := '{}'::uuid[];
 begin
     loop
         if v_marked then
@@ -59,11 +60,14 @@ begin
                 order by d.priority, d.due_at, d.id
                 limit p_limit);
         end if;
-        v_picked := array(
+        for v_id in
             select q.id
             from public.media_processing_queue q
             where q.id = any (v_found) and q.status = 'pending' and q.due_at <= now()
-            for update skip locked);
+            for update skip locked
+        loop
+            v_picked := v_picked || v_id;
+        end loop;
         exit when v_picked <> '{}' or v_found = '{}';
         v_passed := v_passed || v_found;
     end loop;

@@ -16,7 +16,7 @@ set enable_seqscan = off -- a queue that statistics call empty is full of dead r
 as $$
 declare
     v_object public.media_objects;
-    v_waiting uuid[] := '{}';
+    v_waiting uuid[] := '{}'::uuid[];
 begin
     perform public.lock_media_job(p_id, p_poller, p_token);
     perform public.end_media_pause('storage');
