@@ -81,6 +81,7 @@ POLLER = {
     "release_media_jobs",
     "renew_media_leases",
     "run_media_maintenance",
+    "settle_media_encoding",
 }
 """Work on a job is guarded by its lease as well: the poller's name and the fencing token."""
 
@@ -154,6 +155,7 @@ NOBODY = {
     "is_server_fault",
     "is_source_paused",
     "judge_media_content",
+    "judge_media_encoding",
     "limit_media_claim",
     "link_media_object",
     "list_kept_media",
@@ -187,6 +189,8 @@ NOBODY = {
     "parse_webhook_payload",
     "pause_spent_sources",
     "percent_encode",
+    "place_media_object",
+    "plan_media_encoding",
     "process_webhook_event",
     "prune_cron_runs",
     "prune_dead_letters",

@@ -48,6 +48,7 @@ async def pipeline(
             whatsapp=WhatsApp(client, whatsapp.url, token, None, 5),
             storage=Storage(client, url, SecretStr(key), 1),
             inspector=inspector or children,
+            encoder=children,
             spool_memory_bytes=100_000,
             spool_folder=None,
         )

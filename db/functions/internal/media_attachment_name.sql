@@ -13,11 +13,15 @@ set search_path = ''
 as $$
     select case when p_download or not coalesce(f.served_inline, false)
         then public.media_download_name(
-            p_file_name, p_id::text,
+            coalesce( -- of a file that was stored as another type
+                regexp_replace(p_file_name, '[.](' || array_to_string(r.extension || r.other_extensions, '|') || ')$', '', 'i'),
+                p_file_name),
+            p_id::text,
             array_remove(array[f.extension, substring((p_object).storage_path from '\.([a-z0-9]+)$')] || f.other_extensions, null))
         end
     from (select) always
-    left join public.media_formats f on f.mime_type = (p_object).mime_type;
+    left join public.media_formats f on f.mime_type = coalesce((p_object).stored_type, (p_object).mime_type)
+    left join public.media_formats r on r.mime_type = (p_object).mime_type and (p_object).stored_type is not null;
 $$;
 
 comment on function public.media_attachment_name is

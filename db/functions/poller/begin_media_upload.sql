@@ -19,7 +19,9 @@ returns table (
     bucket_name text,
     storage_path text,
     content_type text,
-    cache_control text
+    cache_control text,
+    stored_hash text,
+    encoding jsonb
 )
 language plpgsql
 volatile
@@ -66,22 +68,23 @@ begin
     verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'upload');
     if verdict = 'upload' then
         update public.media_objects o
-        set
-            file_size = p_file_size,
-            mime_type = v_format.mime_type,
-            checks = v_checks,
-            bucket_name = coalesce(o.bucket_name, v_bucket.bucket_name),
-            storage_path = coalesce(o.storage_path,
-                to_char(o.created_at at time zone 'utc', 'YYYY/MM/') || o.id || '.' || v_format.extension)
+        set file_size = p_file_size, mime_type = v_format.mime_type, checks = v_checks
         where o.id = v_object.id
-        returning o.id, o.bucket_name, o.storage_path, o.mime_type
-        into object_id, bucket_name, storage_path, content_type;
-        cache_control := (select s.object_cache_control from public.media_settings s);
+        returning o.* into v_object;
+        encoding := public.plan_media_encoding(v_bucket, v_format.mime_type, p_file_size, v_checks);
+        if encoding is not null then
+            verdict := 'encode';
+            object_id := v_object.id;
+        else
+            select p.* into object_id, bucket_name, storage_path, content_type, cache_control, stored_hash
+            from public.place_media_object(
+                v_object, v_bucket.bucket_name, v_format.mime_type, p_content_hash, p_file_size) p;
+        end if;
     end if;
     return next;
 end;
 $$;
 
 comment on function public.begin_media_upload is
-    'Verdict on received bytes: upload (to this bucket and path, with these headers), deduplicated, joined, rejected (dead letter, with the reason) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes; p_checks: all that the content check found, kept with the object and in the audit trail. Error: MD001 lease lost.';
+    'Verdict on received bytes: upload (the received bytes, to this bucket and path, with these headers), encode (do to them what encoding says, see plan_media_encoding, and call settle_media_encoding), deduplicated, joined, rejected (dead letter, with the reason) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes; p_checks: all that the content check found, kept with the object and in the audit trail. Error: MD001 lease lost.';
 grant execute on function public.begin_media_upload to media_poller;

@@ -23,8 +23,8 @@ begin
     set
         state = 'stored',
         leader_id = null,
-        stored_hash = o.content_hash,
-        stored_size = o.file_size,
+        stored_hash = coalesce(o.stored_hash, o.content_hash), -- null where an earlier version began
+        stored_size = coalesce(o.stored_size, o.file_size),
         stored_at = clock_timestamp()
     where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id and o.storage_path is not null
     returning o.* into v_object;
@@ -50,7 +50,7 @@ begin
         for update of q
     );
     perform public.link_media_object(array[p_id], v_object, 'stored',
-        coalesce(p_timings, '{}') || jsonb_build_object('checks', v_object.checks), p_poller);
+        coalesce(p_timings, '{}') || jsonb_build_object('checks', v_object.checks, 'encoding', v_object.encoding), p_poller);
     if v_waiting <> '{}' then
         perform public.link_media_object(v_waiting, v_object, 'deduplicated');
     end if;
