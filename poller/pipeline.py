@@ -101,6 +101,8 @@ class Pipeline:
             begun = await persistently(
                 lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
             )
+            if begun.verdict == "quarantine":
+                return await self._quarantine(job, begun, spool)
             if begun.verdict == "encode":
                 begun, spool = await self._encode(job, begun, spool, spools)
                 watch.lap("encode")
@@ -128,6 +130,27 @@ class Pipeline:
                 )  # fmt: skip
             asked = await persistently(settle)
         return asked, held[asked.stored_hash or spool.sha256]
+
+    async def _quarantine(self, job: Job, place: UploadVerdict, spool: Spool) -> str:
+        """Put refused bytes where nobody is served them; wherever they end, they are refused."""
+        assert place.bucket_name and place.storage_path  # noqa: S101, PT018
+        assert place.content_type and place.cache_control  # noqa: S101, PT018
+        path = place.storage_path
+        stored: bool | None = True
+        try:
+            await self.storage.upload(
+                place.bucket_name,
+                path,
+                spool.content(),
+                size=spool.size,
+                content_type=place.content_type,
+                cache_control=place.cache_control,
+            )
+        except ProviderError as error:
+            status = error.failure.http_status or 0
+            stored = False if 400 <= status < 500 else None
+            log.warning("media %s: not put into quarantine: %s", job.id, error.failure.text)
+        return await persistently(lambda: self.database.settle_quarantine(job, path, stored=stored))
 
     def _spool(self) -> Spool:
         return Spool(self.spool_memory_bytes, self.spool_folder)

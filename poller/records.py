@@ -36,10 +36,12 @@ class UploadVerdict:
     """What to do with received bytes.
 
     For "encode", what to make of them first; for "upload", which of the bytes in hand go where, by
-    their SHA-256, and with which headers.
+    their SHA-256, and with which headers; for "quarantine", where the received ones go.
     """
 
-    verdict: Literal["upload", "encode", "deduplicated", "joined", "rejected", "retry"]
+    verdict: Literal[
+        "upload", "encode", "deduplicated", "joined", "rejected", "quarantine", "retry"
+    ]
     reason: str | None
     object_id: UUID | None
     bucket_name: str | None

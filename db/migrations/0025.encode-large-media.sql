@@ -1,16 +1,21 @@
 -- squawk-ignore-file constraint-missing-not-valid, adding-field-with-default
--- Large files are stored smaller, and public images without metadata: the policy as data.
+-- Large files are stored smaller, public images without metadata, refused files apart, and documents
+-- where the policy wants them: the policy as data.
 -- depends: 0020.bound-media-lifecycle 0021.hear-first-answers
 
 set local lock_timeout = '5s';
 set local statement_timeout = '10min';
 
 do $$
+declare
+    v_name text;
 begin
-    if to_regclass('public.media_encodings') is not null then
-        raise exception 'cannot install pgmedia: schema public already has media_encodings'
-            using errcode = 'MD030', hint = 'Rename this relation, then migrate again.';
-    end if;
+    foreach v_name in array array['media_encodings', 'media_quarantine'] loop
+        if to_regclass('public.' || v_name) is not null then
+            raise exception 'cannot install pgmedia: schema public already has %', v_name
+                using errcode = 'MD030', hint = 'Rename this relation, then migrate again.';
+        end if;
+    end loop;
 end $$;
 
 create table public.media_encodings (
@@ -50,7 +55,10 @@ alter table public.media_settings
     add column image_edge_most integer not null default 4096 check (image_edge_most between 16 and 16383),
     add column image_quality smallint not null default 82 check (image_quality between 1 and 100),
     add column opus_bit_rate integer not null default 96000 check (opus_bit_rate between 6000 and 510000),
-    add column strip_public_images boolean not null default true;
+    add column strip_public_images boolean not null default true,
+    add column quarantine_refused boolean not null default false,
+    add column quarantine_kept interval not null default '30 days'
+        check (quarantine_kept > '0 seconds' and quarantine_kept <= '100 years');
 comment on column public.media_settings.image_edge_most is
     'Images that are compressed with loss become no wider and no higher than so many pixels.';
 comment on column public.media_settings.image_quality is
@@ -58,6 +66,40 @@ comment on column public.media_settings.image_quality is
 comment on column public.media_settings.opus_bit_rate is 'Bits a second of sound that is compressed as Opus.';
 comment on column public.media_settings.strip_public_images is
     'Whether images in public buckets, of any size, lose their metadata: place and time, camera, author, comments. Colour profile and orientation stay.';
+comment on column public.media_settings.quarantine_refused is
+    'Whether refused files are kept in the private bucket media-quarantine, where nobody is served them; pgmedia buckets makes it.';
+comment on column public.media_settings.quarantine_kept is 'How long refused files are kept there after they came last.';
+
+alter table public.media_formats
+    add column document_goes_as text check (document_goes_as = any (arrives_as));
+comment on column public.media_formats.document_goes_as is
+    'Media type whose bucket takes files of this format that were sent as a document; null: that of documents. Where that bucket is public, so are they.';
+
+create table public.media_quarantine (
+    id uuid primary key default gen_random_uuid(),
+    content_hash text not null unique check (content_hash ~ '^[0-9a-f]{64}$'),
+    media_id uuid not null,
+    file_size bigint not null check (file_size > 0),
+    failure_code text not null,
+    failure_text text,
+    checks jsonb,
+    storage_path text not null unique
+        default to_char(now() at time zone 'utc', 'YYYY/MM/') || gen_random_uuid() || '.bin',
+    arrivals integer not null default 1,
+    stored_at timestamptz,
+    keep_until timestamptz not null
+);
+create index media_quarantine_media_idx on public.media_quarantine (media_id);
+create index media_quarantine_over_idx on public.media_quarantine (keep_until);
+comment on table public.media_quarantine is
+    'Refused content that is kept in the bucket media-quarantine, under a path that tells nothing of it.';
+comment on column public.media_quarantine.media_id is 'The attachment that brought it last; it goes with it.';
+comment on column public.media_quarantine.file_size is 'Bytes received.';
+comment on column public.media_quarantine.arrivals is 'How often it was refused.';
+comment on column public.media_quarantine.stored_at is 'When storage took it; null: it may be there all the same.';
+
+alter table public.media_buckets
+    add constraint media_buckets_bucket_name_free check (bucket_name <> 'media-quarantine');
 
 alter table public.media_objects
     add column stored_type text,
@@ -76,10 +118,12 @@ declare
 begin
     foreach v_role in array array['public', 'anon', 'authenticated', 'service_role'] loop
         if v_role = 'public' or to_regrole(v_role) is not null then
-            execute format('revoke all on public.media_encodings from %s', v_role);
+            execute format('revoke all on public.media_encodings, public.media_quarantine from %s', v_role);
         end if;
     end loop;
     alter table public.media_encodings enable row level security;
-    grant select on public.media_encodings to media_admin;
+    alter table public.media_quarantine enable row level security;
+    grant select on public.media_encodings, public.media_quarantine to media_admin;
+    create policy pgmedia_admin_reads on public.media_quarantine for select to media_admin using (true);
     create policy pgmedia_admin_reads on public.media_encodings for select to media_admin using (true);
 end $$;

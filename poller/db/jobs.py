@@ -69,6 +69,13 @@ class Jobs(Pool):
         )  # fmt: skip
         return _upload_verdict(row)
 
+    async def settle_quarantine(self, job: Job, storage_path: str, *, stored: bool | None) -> str:
+        """Refused bytes were put there, or not, or perhaps; returns the verdict."""
+        row = await self._fenced(
+            "select public.settle_media_quarantine($1, $2, $3, $4, $5)", job, storage_path, stored
+        )
+        return row[0]
+
     async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
         """Record an upload; returns how many attachments waited for it."""
         row = await self._fenced(

@@ -70,7 +70,7 @@ async def test_a_child_that_encoded_a_large_file_gives_its_memory_back() -> None
     async with encoder() as child:
         with spooled(saved(photo(60, 40), "BMP")) as (spool, encoded):
             await child.encode(spool, LOSSLESS, encoded)
-    assert children(os.getpid()) == []
+        assert children(os.getpid()) == []
     stripping = {"from": "image/jpeg", "drop_metadata": True}
     async with encoder() as child:
         for _ in range(2):

@@ -35,7 +35,7 @@ begin
     where m.id = p_id
     returning m.* into v_media;
     v_mime := v_media.mime_type;
-    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
+    v_bucket := public.route_media_content(v_media.media_type, (select f from public.find_media_format(v_mime) f));
 
     max_bytes := coalesce(v_bucket.file_size_limit, (select max(b.file_size_limit) from public.media_buckets b));
     if p_file_size > max_bytes then
@@ -67,7 +67,12 @@ begin
                 (select f from public.find_media_format(v_object.mime_type) f),
                 v_bucket, v_object.file_size, v_object.mime_type, v_mime, v_object.checks) r;
         end if;
-        if reason is null then
+        if v_object.state = 'stored' and (public.route_media_content(v_media.media_type,
+            (select f from public.media_formats f where f.mime_type = v_object.mime_type))).is_public <> v_object.is_public
+        then
+            verdict := 'download'; -- what it was announced as led to another bucket than its bytes do
+            reason := null;
+        elsif reason is null then
             verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');
         else
             verdict := 'rejected';

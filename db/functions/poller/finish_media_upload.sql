@@ -41,10 +41,9 @@ begin
             and exists ( -- any other is freed below or at its recheck, and judged for itself
                 select
                 from public.media_formats f
-                join public.media_buckets b on coalesce(m.media_type, f.media_type) = any (b.media_types)
                 where f.mime_type = v_object.mime_type
                     and coalesce(m.media_type, f.media_type) = any (f.arrives_as)
-                    and b.is_public = v_object.is_public)
+                    and (public.route_media_content(m.media_type, f)).is_public = v_object.is_public)
         order by q.id
         for key share of m
         for update of q

@@ -35,6 +35,7 @@ as $$
 declare
     v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
     v_object public.media_objects;
+    v_format public.media_formats;
     v_media_type text;
     v_bucket public.media_buckets;
     v_problem text := p_problem;
@@ -48,11 +49,9 @@ begin
         raise exception 'object % is not reserved for media %', p_object_id, p_id
             using errcode = 'MD002', hint = 'Call begin_media_upload first and pass the object_id it returned.';
     end if;
-    select coalesce(m.media_type, f.media_type) into v_media_type
-    from public.media m
-    left join public.media_formats f on f.mime_type = v_object.mime_type
-    where m.id = p_id;
-    select b.* into v_bucket from public.media_buckets b where v_media_type = any (b.media_types);
+    select f.* into v_format from public.media_formats f where f.mime_type = v_object.mime_type;
+    select coalesce(m.media_type, v_format.media_type) into v_media_type from public.media m where m.id = p_id;
+    v_bucket := public.route_media_content(v_media_type, v_format);
 
     v_problem := coalesce(v_problem,
         public.judge_media_encoding(v_object, v_bucket, v_media_type, p_encoding, p_stored_size, p_checks));
