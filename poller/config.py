@@ -1,6 +1,6 @@
 """Every setting, with its default and its meaning: the one place where they are documented.
 
-The README's table and `pgmedia --help` are made from these fields.
+The table in docs/reference.md and `pgmedia --help` are made from these fields.
 """
 
 from __future__ import annotations

@@ -9,11 +9,17 @@ kept us waiting longest goes.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
+import time
 from typing import Any, ClassVar, Self, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 60
 
 
 class GuardedConnection(H11Protocol):
@@ -22,6 +28,8 @@ class GuardedConnection(H11Protocol):
     request_seconds: ClassVar[float]
     """How long a request may take to come in, to its last byte."""
     most_connections: ClassVar[int]
+    _cut_off: ClassVar[int] = 0
+    _quiet_until: ClassVar[float] = 0
 
     @classmethod
     def with_limits(cls, request_seconds: float, most_connections: int) -> type[Self]:
@@ -85,3 +93,16 @@ class GuardedConnection(H11Protocol):
         longest = min(alive, key=GuardedConnection._waiting_since)
         if len(alive) > self.most_connections and longest is not self:
             longest.transport.abort()
+            self._count_cut_off()
+
+    @classmethod
+    def _count_cut_off(cls) -> None:
+        """Say so, once in a while: a flood must not flood the log as well."""
+        cls._cut_off += 1
+        if time.monotonic() >= cls._quiet_until:
+            log.warning(
+                "webhook: over %s connections at once: cut off %s that kept the door waiting"
+                " longest; look for clients that connect and say nothing",
+                cls.most_connections, cls._cut_off,
+            )  # fmt: skip
+            cls._cut_off, cls._quiet_until = 0, time.monotonic() + SECONDS_BETWEEN_LINES

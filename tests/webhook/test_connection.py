@@ -46,15 +46,16 @@ def dial(meta: Meta, first_bytes: bytes = b"") -> socket.socket:
 async def test_silent_clients_do_not_keep_meta_out(
     db: Any, start_door: StartDoor, first_bytes: bytes
 ) -> None:
-    meta = (await start_door()).meta
+    door = await start_door()
     with contextlib.ExitStack() as open_connections:
         for _ in range(2 * MOST_CONNECTIONS + 10):
-            open_connections.enter_context(dial(meta, first_bytes))
+            open_connections.enter_context(dial(door.meta, first_bytes))
 
-        answers = [(await meta.post(received(message()))).status_code for _ in range(3)]
+        answers = [(await door.meta.post(received(message()))).status_code for _ in range(3)]
 
     assert answers == [200, 200, 200]
     assert await db.fetchval("select count(*) from messages") == 3
+    assert door.log.read_text().count("over 256 connections at once: cut off 1 ") == 1
 
 
 async def test_idle_clients_do_not_keep_meta_out(db: Any, start_door: StartDoor) -> None:
