@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-lifecycle lint check lock schema clean
+.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-compression bench-lifecycle lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -38,6 +38,9 @@ chaos: .venv/ready
 
 bench-checks: .venv/ready
 	$(BIN)/python -m bench.checks
+
+bench-compression: .venv/ready
+	$(BIN)/python -m bench.compression
 
 bench-lifecycle: .venv/ready
 	$(BIN)/python -m bench.lifecycle

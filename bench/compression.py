@@ -1,8 +1,8 @@
 """Bytes saved by compression, and what it costs: `make bench-compression`.
 
 Files as phones, scanners and recorders make them, drawn and sounded here, go through the database's
-verdicts and a real encoder. Beside each: what a general compressor (xz) makes of the received bytes,
-without loss, and ImageMagick of the same image with the same quality and edge, where it is
+verdicts and a real encoder. Beside each: what a general compressor (xz) makes of the received
+bytes, without loss, and ImageMagick of the same image with the same quality and edge, where it is
 installed. `--json FILE` writes the figures.
 """
 
@@ -171,7 +171,8 @@ def lines(results: dict[str, Figures]) -> Iterator[str]:
     received = sum(one.received for one in results.values())
     stored = sum(one.stored for one in results.values())
     xz = sum(one.xz for one in results.values())
-    yield f"all: {1 - stored / received:.0%} of {received:,} bytes saved; by xz {1 - xz / received:.0%}"
+    saved_by_all = f"{1 - stored / received:.0%}, by xz {1 - xz / received:.0%}"
+    yield f"saved of all {received:,} bytes: {saved_by_all}"
 
 
 async def run(programs: Path | None) -> dict[str, Figures]:

@@ -104,13 +104,13 @@ class Pipeline:
             if begun.verdict == "quarantine":
                 return await self._quarantine(job, begun, spool)
             if begun.verdict == "encode":
-                begun, spool = await self._encode(job, begun, spool, spools)
+                begun, spool = await self.encode(job, begun, spool, spools)
                 watch.lap("encode")
             if begun.verdict != "upload":
                 return begun.verdict
             return await self._store(job, begun, spool, watch)
 
-    async def _encode(
+    async def encode(
         self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
     ) -> tuple[UploadVerdict, Spool]:
         """Encode a download as asked, until the verdict is another; the bytes it is about."""

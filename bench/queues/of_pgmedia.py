@@ -91,7 +91,7 @@ class PgmediaQueue:
         database = await Database.connect(self._dsn, "bench", CONNECTIONS)
         absent = cast("Any", None)
         poller = Poller(
-            NoWork(database, absent, absent, absent, 0, None, started=started),
+            NoWork(database, absent, absent, absent, absent, 0, None, started=started),
             listen=lambda heard: Listener.open(self._dsn, "bench", heard),
             concurrency=CONCURRENCY, poll_seconds=1, grace_seconds=10,
         )  # fmt: skip

@@ -13,6 +13,7 @@ alter table public.media_settings
     drop column quarantine_refused,
     drop column quarantine_kept;
 alter table public.media_formats drop column document_goes_as;
+delete from public.media_failure_rules r where r.failure_code = 'metadata_not_removed';
 alter table public.media_buckets drop column compress_above, drop column compress_lossy;
 drop table public.media_encodings;
 -- What is in the quarantine goes to the deletion queue first.

@@ -75,6 +75,9 @@ alter table public.media_formats
 comment on column public.media_formats.document_goes_as is
     'Media type whose bucket takes files of this format that were sent as a document; null: that of documents. Where that bucket is public, so are they.';
 
+insert into public.media_failure_rules (source, provider_code, action, failure_code, attempts_most)
+values ('poller', 'metadata_kept', 'retry', 'metadata_not_removed', 5);
+
 create table public.media_quarantine (
     id uuid primary key default gen_random_uuid(),
     content_hash text not null unique check (content_hash ~ '^[0-9a-f]{64}$'),
