@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageChops, ImageDraw, ImageOps
 from pydantic import SecretStr
 
 from poller.content import Spool
@@ -42,16 +42,15 @@ EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 
 def photo(width: int, height: int) -> Image.Image:
-    """Light that changes as in nature: the finer, the weaker."""
+    """Light that changes as in nature, the finer the weaker, and the noise of a sensor."""
     channels = list[Image.Image]()
     for shift in range(3):
-        channel = Image.new("L", (width, height), 128)
+        channel = Image.effect_noise((width, height), 9)
         for octave in range(1, 11):
             grid = (max(2, (width >> 11) << octave), max(2, (height >> 11) << octave))
-            noise = Image.effect_noise(grid, 90 / 1.6**octave).resize(
-                (width, height), Image.Resampling.BICUBIC
-            )
-            channel = ImageChops.add(channel, noise, 1, -128 + shift)
+            noise = Image.effect_noise(grid, 90 / 1.6**octave)
+            finer = ImageOps.fit(noise, (width, height), Image.Resampling.BICUBIC)
+            channel = ImageChops.add(channel, finer, 1, -128 + shift)
         channels.append(channel)
     return Image.merge("RGB", channels)
 

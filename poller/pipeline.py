@@ -114,7 +114,7 @@ class Pipeline:
         self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
     ) -> tuple[UploadVerdict, Spool]:
         """Encode a download as asked, until the verdict is another; the bytes it is about."""
-        held = {spool.sha256: spool}
+        held = spool
         while asked.verdict == "encode":
             assert asked.encoding  # noqa: S101
             encoded = spools.enter_context(self._spool())
@@ -123,13 +123,16 @@ class Pipeline:
             except InspectionError as error:
                 settle = partial(self.database.settle_encoding, job, asked, problem=str(error))
             else:
-                held[encoded.sha256] = encoded
                 settle = partial(
                     self.database.settle_encoding, job, asked,
                     stored_hash=encoded.sha256, stored_size=encoded.size, facts=facts,
                 )  # fmt: skip
             asked = await persistently(settle)
-        return asked, held[asked.stored_hash or spool.sha256]
+            if asked.stored_hash == encoded.sha256:
+                held = encoded
+            else:
+                encoded.close()
+        return asked, held
 
     async def _quarantine(self, job: Job, place: UploadVerdict, spool: Spool) -> str:
         """Put refused bytes where nobody is served them; wherever they end, they are refused."""

@@ -13,12 +13,13 @@ def split(data: Buffer) -> list[Part]:
     if data[:4] != b"GIF8":
         raise ValueError("no GIF")
     at = 13 + _table_bytes(data[10])
-    parts = [Part(data[:at])]
+    view = memoryview(data)  # whatever stays is not copied to be looked at
+    parts = [Part(view[:at])]
     while data[at] != TRAILER:
         start = at
         if data[at] == IMAGE:
             at = _end_of_blocks(data, at + 11 + _table_bytes(data[at + 9]))
-            parts.append(Part(data[start:at]))
+            parts.append(Part(view[start:at]))
         elif data[at] == EXTENSION:
             at = _end_of_blocks(data, at + 2)
             parts.append(_judge(data[start:at]))

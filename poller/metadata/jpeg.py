@@ -20,6 +20,7 @@ NEEDED = (b"JFIF\0", b"ICC_PROFILE\0", b"Adobe")
 def split(data: Buffer) -> list[Part]:
     if data[:2] != b"\xff\xd8":
         raise ValueError("no JPEG")
+    view = memoryview(data)  # whatever stays is not copied to be looked at
     parts, at = [Part(data[:2])], 2
     while found := NEXT_MARKER.search(data, at):
         if found.start() != at:
@@ -34,7 +35,7 @@ def split(data: Buffer) -> list[Part]:
         at = body + length
         if marker == SCAN:
             at = _end_of_scan(data, at)
-        parts.append(_judge(marker, data[body + 2 : at], data[found.start() : at]))
+        parts.append(_judge(marker, view[body + 2 : at], view[found.start() : at]))
     raise ValueError("the JPEG has no end")
 
 
@@ -45,15 +46,18 @@ def _end_of_scan(data: Buffer, at: int) -> int:
     return found.start()
 
 
-def _judge(marker: int, body: bytes, whole: bytes) -> Part:
+def _judge(marker: int, segment: memoryview, whole: memoryview) -> Part:
     if marker == COMMENT:
         return dropped("comment")
-    if marker not in APPLICATION or body.startswith(NEEDED):
+    if marker not in APPLICATION:
+        return Part(whole)
+    body = bytes(segment)  # of 65,533 bytes at most
+    if body.startswith(NEEDED):
         return Part(whole)
     if body.startswith(EXIF):
         needed, kinds = needed_exif(body[len(EXIF) :])
-        segment = EXIF + needed
-        kept = b"\xff\xe1" + struct.pack(">H", 2 + len(segment)) + segment if needed else b""
+        anew = EXIF + needed
+        kept = b"\xff\xe1" + struct.pack(">H", 2 + len(anew)) + anew if needed else b""
         return dropped(*kinds, kept=kept)
     if body.startswith(MULTI_PICTURE):
         return dropped("further images")

@@ -15,7 +15,7 @@ Buffer = bytes | mmap.mmap
 class Part:
     """A part of a file as it stays, `kept`, and the kinds of metadata that go with the rest."""
 
-    kept: bytes
+    kept: bytes | memoryview
     kinds: frozenset[str] = frozenset()
 
 

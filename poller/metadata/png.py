@@ -18,10 +18,11 @@ KINDS = {b"tEXt": "text", b"zTXt": "text", b"iTXt": "text", b"tIME": "time"}
 def split(data: Buffer) -> list[Part]:
     if data[:8] != SIGNATURE:
         raise ValueError("no PNG")
+    view = memoryview(data)  # whatever stays is not copied to be looked at
     parts, at = [Part(SIGNATURE)], 8
     while True:
         length, name = struct.unpack_from(">I4s", data, at)
-        chunk = data[at : at + 12 + length]
+        chunk = view[at : at + 12 + length]
         if len(chunk) < 12 + length:
             raise ValueError("the PNG ends within a chunk")
         at += len(chunk)
@@ -33,11 +34,11 @@ def split(data: Buffer) -> list[Part]:
     return parts
 
 
-def _judge(name: bytes, chunk: bytes) -> Part:
+def _judge(name: bytes, chunk: memoryview) -> Part:
     if name in NEEDED:
         return Part(chunk)
     if name == b"eXIf":
-        needed, kinds = needed_exif(chunk[8:-4])
+        needed, kinds = needed_exif(bytes(chunk[8:-4]))
         return dropped(*kinds, kept=_chunk(name, needed) if needed else b"")
     return dropped(KINDS.get(name, "application data"))
 

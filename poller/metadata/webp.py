@@ -17,12 +17,14 @@ def split(data: Buffer) -> list[Part]:
     end = 8 + length
     if end > len(data):
         raise ValueError("the WebP ends too early")
+    view = memoryview(data)  # whatever stays is not copied to be looked at
     parts, at = list[Part](), 12
     while at + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, at)
-        chunk = data[at : at + 8 + size].ljust(8 + size + size % 2, b"\0")
-        at += len(chunk)
-        parts.append(_judge(name, chunk, size))
+        parts.append(_judge(name, view[at : at + 8 + size]))
+        if size % 2 and parts[-1].kept:
+            parts.append(Part(b"\0"))
+        at += 8 + size + size % 2
     if at < len(data):
         parts.append(dropped("trailer"))
     has_exif = any(part.kept[:4] == b"EXIF" for part in parts)
@@ -31,11 +33,11 @@ def split(data: Buffer) -> list[Part]:
     return [Part(b"RIFF" + struct.pack("<I", kept) + b"WEBP"), *parts]
 
 
-def _judge(name: bytes, chunk: bytes, size: int) -> Part:
+def _judge(name: bytes, chunk: memoryview) -> Part:
     if name in NEEDED:
         return Part(chunk)
     if name == b"EXIF":
-        body = chunk[8 : 8 + size]
+        body = bytes(chunk[8:])
         needed, kinds = needed_exif(body.removeprefix(b"Exif\0\0"))
         if needed and body != needed:
             kinds = kinds or {"exif"}
@@ -48,5 +50,6 @@ def _flagged(part: Part, *, has_exif: bool) -> Part:
     """The header says what else there is; it must not announce what has gone."""
     if part.kept[:4] != b"VP8X":
         return part
-    flags = part.kept[8] & ~(EXIF_FLAG | XMP_FLAG) | (EXIF_FLAG if has_exif else 0)
-    return Part(part.kept[:8] + bytes([flags]) + part.kept[9:], part.kinds)
+    header = bytearray(part.kept)
+    header[8] = header[8] & ~(EXIF_FLAG | XMP_FLAG) | (EXIF_FLAG if has_exif else 0)
+    return Part(bytes(header), part.kinds)

@@ -7,14 +7,16 @@ import os
 import sys
 import time
 import tracemalloc
-from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from poller.checks import Content
 from poller.content import Spool
+from poller.encoding import encode
 from poller.inspector import InspectionError, Inspector
 from tests.encoding.images import exif, photo, saved
 from tests.helpers import children, eventually, sha256
@@ -39,6 +41,16 @@ while line := sys.stdin.buffer.readline():
     if "stop" in request["encode"]:
         break
 """
+
+
+def encoders() -> list[int]:
+    """The children of this process that encode; a Postgres of other tests is one, too."""
+    found = list[int]()
+    for pid in children(os.getpid()):
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        if b"poller.inspection" in command or DOUBLE.encode() in command:
+            found.append(pid)
+    return found
 
 
 @contextmanager
@@ -70,13 +82,13 @@ async def test_a_child_that_encoded_a_large_file_gives_its_memory_back() -> None
     async with encoder() as child:
         with spooled(saved(photo(60, 40), "BMP")) as (spool, encoded):
             await child.encode(spool, LOSSLESS, encoded)
-        assert children(os.getpid()) == []
+        assert encoders() == []
     stripping = {"from": "image/jpeg", "drop_metadata": True}
     async with encoder() as child:
         for _ in range(2):
             with spooled(saved(photo(60, 40), "JPEG", exif=exif())) as (spool, encoded):
                 await child.encode(spool, stripping, encoded)
-        assert len(children(os.getpid())) == 1  # the same one
+        assert len(encoders()) == 1  # the same one
 
 
 async def test_why_a_file_stays_as_it_is_is_said() -> None:
@@ -94,7 +106,7 @@ async def test_an_encoder_that_hangs_is_ended() -> None:
             pytest.raises(InspectionError, match=r"more than 0.5 s"),
         ):
             await child.encode(spool, {"hang": True}, encoded)
-        assert children(os.getpid()) == []
+        assert encoders() == []
 
 
 async def test_an_encoder_is_ended_with_the_work_on_its_file() -> None:
@@ -102,13 +114,13 @@ async def test_an_encoder_is_ended_with_the_work_on_its_file() -> None:
     async with encoder(double=True) as child:
         with spooled(b"x") as (spool, encoded):
             work = asyncio.create_task(child.encode(spool, {"hang": True}, encoded))
-            await eventually(lambda: children(os.getpid()))
+            await eventually(lambda: encoders())
 
             work.cancel()
 
             with pytest.raises(asyncio.CancelledError):
                 await work
-            assert children(os.getpid()) == []
+            assert encoders() == []
 
 
 async def test_a_result_that_breaks_off_is_none() -> None:
@@ -135,32 +147,44 @@ async def test_the_memory_of_the_poller_is_bounded_whatever_comes(tmp_path: Path
     assert peak < 2_000_000
 
 
-@asynccontextmanager
-async def stalls() -> AsyncGenerator[list[float]]:
-    """How long the loop did not come round, each time, in seconds."""
-    found = list[float]()
-
-    async def watch() -> None:
-        while True:
-            before = time.perf_counter()
-            await asyncio.sleep(0.001)
-            found.append(time.perf_counter() - before)
-
-    watcher = asyncio.create_task(watch())
-    yield found
-    watcher.cancel()
+# The same measure in a process that does nothing else: what is the machine's part?
+CONTROL = """
+import select, sys, time
+longest = 0.0
+while not select.select([sys.stdin], [], [], 0)[0]:
+    before = time.perf_counter()
+    time.sleep(0.001)
+    longest = max(longest, time.perf_counter() - before)
+print(longest)
+"""
 
 
 async def longest_stall(inspector: Inspector, content: bytes, at_once: int) -> float:
-    """Of the loop while so many files are encoded, seconds."""
+    """Of the loop while so many files are encoded, in seconds, without the machine's part."""
+    longest = 0.0
 
+    async def watch() -> None:
+        nonlocal longest
+        while True:
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            longest = max(longest, time.perf_counter() - before)
+
+    pipe = asyncio.subprocess.PIPE
+    control = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", CONTROL, stdin=pipe, stdout=pipe
+    )
     with ExitStack() as stack:
         spools = [stack.enter_context(spooled(content)) for _ in range(at_once)]
-        async with stalls() as found:
-            await asyncio.gather(
-                *(inspector.encode(spool, LOSSLESS, encoded) for spool, encoded in spools)
-            )
-        return max(found)
+        watcher = asyncio.create_task(watch())
+        await asyncio.sleep(0.01)
+        await asyncio.gather(
+            *(inspector.encode(spool, LOSSLESS, encoded) for spool, encoded in spools)
+        )
+        await asyncio.sleep(0.01)  # the watcher has seen the last of it
+        watcher.cancel()
+    told, _ = await control.communicate(b"\n")
+    return longest - float(told)
 
 
 async def test_the_loop_is_never_held_up_by_encoders() -> None:
@@ -175,14 +199,12 @@ async def test_the_loop_is_never_held_up_by_encoders() -> None:
 
 async def test_a_stall_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measure above, of an encoder that does its work in the loop."""
-    from poller.checks import Content
-    from poller.encoding import encode
 
     async def in_the_loop(_: Inspector, spool: Spool, plan: Any, encoded: Spool) -> None:
-        await asyncio.sleep(0.05)
         encoded.write(encode(Content.of_bytes(spool.read()), plan))
 
     monkeypatch.setattr(Inspector, "encode", in_the_loop)
     content = saved(photo(1600, 1200), "BMP")
     async with encoder() as inspector:
-        assert await longest_stall(inspector, content, 4) > STALL_MOST_SECONDS
+        stalls = [await longest_stall(inspector, content, 4) for _ in range(ROUNDS)]
+    assert min(stalls) > STALL_MOST_SECONDS
