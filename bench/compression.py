@@ -3,39 +3,34 @@
 Files as phones, scanners and recorders make them, drawn and sounded here, go through the database's
 verdicts and a real encoder. Beside each: what a general compressor (xz) makes of the received
 bytes, without loss, and ImageMagick of the same image with the same quality and edge, where it is
-installed. `--json FILE` writes the figures.
+installed.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import io
-import json
 import lzma
 import math
-import os
 import random
 import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, cast
 
 import asyncpg
 from PIL import Image, ImageChops, ImageDraw, ImageOps
-from pydantic import SecretStr
 
+from bench.command import Bench, main, new_database
+from bench.report import NO_FIGURE
 from poller.content import Spool
 from poller.db import Database
 from poller.inspector import Inspector
-from poller.migrate import migrate
 from poller.pipeline import Pipeline
-from poller.sandbox.postgres import PostgresServer
 from tests.helpers import queue_media
 
 EXTENSIONS = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
@@ -109,6 +104,9 @@ SAMPLES: dict[str, tuple[str, str, Callable[[], bytes]]] = {
 }
 
 
+SHORT = ["photo, PNG", "screen, BMP", "scan, TIFF document"]
+
+
 @dataclass(frozen=True, slots=True)
 class Figures:
     """Of one file; sizes in bytes. None where the peer is not there, or has no such format."""
@@ -155,57 +153,33 @@ async def encode(db: Any, works: Pipeline, content: bytes, mime_type: str, kind:
         )  # fmt: skip
 
 
-def lines(results: dict[str, Figures]) -> Iterator[str]:
-    yield (
-        f"{'file':24} {'received':>12} {'stored':>12} {'saved':>6} {'as':12} {'s':>6} {'MB/s':>6}"
-        f" {'xz':>12} {'ImageMagick':>12}"
-    )
-    for name, one in results.items():
-        peer = "" if one.imagemagick is None else f"{one.imagemagick:,}"
-        yield (
-            f"{name:24} {one.received:12,} {one.stored:12,} {1 - one.stored / one.received:6.0%}"
-            f" {one.became:12} {one.seconds:6.2f} {one.received / 1e6 / one.seconds:6.1f}"
-            f" {one.xz:12,} {peer:>12}"
-        )
-    received = sum(one.received for one in results.values())
-    stored = sum(one.stored for one in results.values())
-    xz = sum(one.xz for one in results.values())
-    saved_by_all = f"{1 - stored / received:.0%}, by xz {1 - xz / received:.0%}"
-    yield f"saved of all {received:,} bytes: {saved_by_all}"
-
-
-async def run(programs: Path | None) -> dict[str, Figures]:
-    results: dict[str, Figures] = {}
+async def run(bench: Bench) -> None:
+    bench.report.table(
+        "One encoder", ("", ""), ("received", ",d"), ("stored", ",d"), ("saved", ".0%"), ("as", ""),
+        ("MB/s", ",.1f"), ("xz", ",d"), ("ImageMagick", ",d"),
+    )  # fmt: skip
     absent = cast("Any", None)
-    with PostgresServer(programs) as postgres:
-        await asyncio.to_thread(migrate, SecretStr(postgres.dsn()))
-        db = await asyncpg.connect(postgres.dsn())
-        database = await Database.connect(postgres.dsn(), "bench", 2)
+    with bench.postgres({}) as postgres:
+        dsn = await new_database(postgres, "bench")
+        db = await asyncpg.connect(dsn)
+        database = await Database.connect(dsn, "bench", 2)
         async with (
             Inspector(children=1, seconds=60, memory_bytes=1 << 30) as inspector,
             Inspector(children=1, seconds=300, memory_bytes=1_610_612_736) as encoder,
         ):
             works = Pipeline(database, absent, absent, inspector, encoder, 0, None)
-            for name, (mime_type, kind, make) in SAMPLES.items():
+            for name in bench.size(list(SAMPLES), SHORT):
+                mime_type, kind, make = SAMPLES[name]
                 content = await asyncio.to_thread(make)
-                results[name] = await encode(db, works, content, mime_type, kind)
+                one = await encode(db, works, content, mime_type, kind)
+                bench.report.add(
+                    name, one.received, one.stored, 1 - one.stored / one.received, one.became,
+                    one.received / 1e6 / one.seconds, one.xz,
+                    NO_FIGURE if one.imagemagick is None else one.imagemagick,
+                )  # fmt: skip
         await database.close()
         await db.close()
-    return results
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--postgres", type=Path, help="a folder of Postgres programs")
-    chosen = parser.parse_args()
-    results = asyncio.run(run(chosen.postgres))
-    print(f"one encoder, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print("\n".join(lines(results)))
-    if chosen.json:
-        figures = {name: asdict(one) for name, one in results.items()}
-        chosen.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, lambda bench: asyncio.run(run(bench)))

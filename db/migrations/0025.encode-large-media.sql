@@ -1,7 +1,7 @@
 -- squawk-ignore-file constraint-missing-not-valid, adding-field-with-default
 -- Large files are stored smaller, public images without metadata, refused files apart, and documents
 -- where the policy wants them: the policy as data.
--- depends: 0020.bound-media-lifecycle 0021.hear-first-answers
+-- depends: 0024.settle-media-lifecycle
 
 set local lock_timeout = '5s';
 set local statement_timeout = '10min';
