@@ -1,4 +1,4 @@
--- squawk-ignore-file constraint-missing-not-valid, adding-field-with-default
+-- squawk-ignore-file constraint-missing-not-valid, adding-field-with-default, require-concurrent-index-creation
 -- Large files are stored smaller, public images without metadata, refused files apart, and documents
 -- where the policy wants them: the policy as data.
 -- depends: 0024.settle-media-lifecycle
