@@ -8,7 +8,7 @@ BIN = .venv/bin
 
 # The parts of the benchmark. They run in their short form; SHORT= gives the long one, JSON=FILE writes
 # the figures, POSTGRES=DIR takes the Postgres of a folder: make bench-queue SHORT= JSON=queue.json
-BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks
+BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks compression
 SHORT ?= yes
 BENCH = $(BIN)/python -m bench $(if $(SHORT),--short) $(if $(POSTGRES),--postgres $(POSTGRES))
 

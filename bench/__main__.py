@@ -27,6 +27,7 @@ PARTS = {
     "webhook": "bench.webhook",
     "lifecycle": "bench.lifecycle",
     "checks": "bench.checks",
+    "compression": "bench.compression",
 }
 PATIENCE_SECONDS = {"short": 900, "long": 7200}
 

@@ -88,7 +88,7 @@ async def polling(
     absent = cast("Any", None)
     poller = Poller(
         NoBytes(
-            database, absent, absent, absent, 0, None, started=started, hash_of=hash_of
+            database, absent, absent, absent, absent, 0, None, started=started, hash_of=hash_of
         ),
         listen=lambda heard: Listener.open(dsn, name, heard),
         concurrency=concurrency, poll_seconds=1, grace_seconds=10,

@@ -96,7 +96,27 @@ class Jobs(Pool):
         row = await self._begin(
             (job, content_hash, file_size, facts["mime_type"], json.dumps(facts))
         )
-        return UploadVerdict(**row)
+        return _upload_verdict(row)
+
+    async def settle_encoding(
+        self, job: Job, tried: UploadVerdict, *, problem: str | None = None,
+        stored_hash: str | None = None, stored_size: int | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> UploadVerdict:  # fmt: skip
+        """What came of `tried`: a problem, or a result, with what the content check found in it."""
+        row = await self._fenced(
+            "select * from public.settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            job, tried.object_id, json.dumps(tried.encoding), problem, stored_hash, stored_size,
+            facts and json.dumps(facts),
+        )  # fmt: skip
+        return _upload_verdict(row)
+
+    async def settle_quarantine(self, job: Job, storage_path: str, *, stored: bool | None) -> str:
+        """Refused bytes were put there, or not, or perhaps; returns the verdict."""
+        row = await self._fenced(
+            "select public.settle_media_quarantine($1, $2, $3, $4, $5)", job, storage_path, stored
+        )
+        return row[0]
 
     async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
         """Record an upload; returns how many attachments waited for it."""
@@ -177,6 +197,11 @@ class Jobs(Pool):
                 raise LeaseLostError(str(error)) from None
             raise
         return row
+
+
+def _upload_verdict(row: asyncpg.Record) -> UploadVerdict:
+    encoding = row["encoding"] and json.loads(row["encoding"])
+    return UploadVerdict(**{**row, "encoding": encoding})
 
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:

@@ -32,7 +32,9 @@ async def test_an_empty_store(db: Any) -> None:
             for span in ("last_minute", "last_hour", "last_day")
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},
         "queue": {}, "oldest_due_seconds": 0,
-        "failures": {}, "last_failures": [], "deletions": 0, "deletions_overdue": 0,
+        "failures": {}, "last_failures": [],
+        "quarantine": {"files": 0, "bytes": 0, "refusals": 0},
+        "deletions": 0, "deletions_overdue": 0,
         "unfolded": 0,
         "webhook": {"refusals": {}, "calls_with_errors": 0, "errors": {}},
         "pauses": [], "pollers": 0, "pollers_alive": [],

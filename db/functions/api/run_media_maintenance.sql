@@ -34,7 +34,7 @@ begin
     foreach v_step in array array[
         'rescued_jobs', 'dropped_reservations', 'folded_deltas', 'forgotten_pollers', 'pruned_dead_letters',
         'pruned_unheard_requests', 'pruned_webhook_events', 'pruned_webhook_refusals', 'pruned_tombstones',
-        'pruned_audit_events', 'pruned_minutes', 'pruned_cron_runs', 'forgotten_cleanups', 'cleaned_media'
+        'pruned_quarantine', 'pruned_audit_events', 'pruned_minutes', 'pruned_cron_runs', 'forgotten_cleanups', 'cleaned_media'
     ] loop
         begin
             v_done := v_done || jsonb_build_object(v_step, case v_step
@@ -47,6 +47,7 @@ begin
                 when 'pruned_webhook_events' then public.prune_whatsapp_webhooks()
                 when 'pruned_webhook_refusals' then public.prune_webhook_refusals(v_settings.audit_kept)
                 when 'pruned_tombstones' then public.prune_media_tombstones(v_settings.webhook_events_kept)
+                when 'pruned_quarantine' then public.prune_media_quarantine()
                 when 'pruned_audit_events' then public.prune_media_audit(v_settings.audit_kept)
                 when 'pruned_minutes' then public.prune_media_throughput()
                 when 'pruned_cron_runs' then public.prune_cron_runs()
@@ -71,5 +72,5 @@ end;
 $$;
 
 comment on function public.run_media_maintenance is
-    'Rescue expired leases, drop orphan reservations, fold analytics, prune pollers, dead letters, unheard requests, webhook events and refusals, tombstones, audit trail, cron runs and cleanups that nobody went on with past their time, and clean up old media when media_settings.cleanup_days says so. Bounded; returns a count of each and milliseconds, "errors" by step if any failed, or "skipped" with the reason: another one is at it, or it ran within unless_within.';
+    'Rescue expired leases, drop orphan reservations, fold analytics, prune pollers, dead letters, unheard requests, webhook events and refusals, tombstones, quarantine, audit trail, cron runs and cleanups that nobody went on with past their time, and clean up old media when media_settings.cleanup_days says so. Bounded; returns a count of each and milliseconds, "errors" by step if any failed, or "skipped" with the reason: another one is at it, or it ran within unless_within.';
 grant execute on function public.run_media_maintenance to media_poller, media_admin;

@@ -21,8 +21,8 @@ begin
         set
             media_type = coalesce(m.media_type, (
                 select f.media_type from public.media_formats f where f.mime_type = (p_object).mime_type)),
-            mime_type = (p_object).mime_type,
-            file_size = (p_object).file_size,
+            mime_type = coalesce((p_object).stored_type, (p_object).mime_type),
+            file_size = (p_object).stored_size,
             content_hash = (p_object).content_hash,
             bucket_name = (p_object).bucket_name,
             storage_path = (p_object).storage_path,
@@ -63,7 +63,7 @@ begin
         coalesce(sum(extract(epoch from t.taken) * 1000), 0)::bigint,
         t.time_bucket,
         count(*),
-        count(*) * (p_object).file_size
+        count(*) * (p_object).stored_size
     from linked l
     left join done d on d.id = l.id
     cross join lateral (

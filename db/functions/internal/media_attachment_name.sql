@@ -12,14 +12,23 @@ stable
 set search_path = ''
 as $$
 declare
-    v_format public.media_formats;
+    v_format public.media_formats; -- as it is stored
+    v_received public.media_formats;
+    v_file_name text := p_file_name;
 begin
-    select f.* into v_format from public.media_formats f where f.mime_type = p_object.mime_type;
+    select f.* into v_format from public.media_formats f where f.mime_type = coalesce(p_object.stored_type, p_object.mime_type);
     if v_format.served_inline and p_download is not true then
         return null;
     end if;
+    if p_object.stored_type is not null then
+        select f.* into v_received from public.media_formats f where f.mime_type = p_object.mime_type;
+        v_file_name := coalesce(
+            regexp_replace(p_file_name,
+                '[.](' || array_to_string(v_received.extension || v_received.other_extensions, '|') || ')$', '', 'i'),
+            p_file_name);
+    end if;
     return public.media_download_name(
-        p_file_name, p_id::text,
+        v_file_name, p_id::text,
         array_remove(
             array[v_format.extension, substring(p_object.storage_path from '\.([a-z0-9]+)$')]
                 || v_format.other_extensions,

@@ -40,7 +40,7 @@ begin
     if p_mime_type is null then
         v_format := public.find_media_format(v_media.mime_type);
     end if;
-    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
+    v_bucket := public.route_media_content(v_media.media_type, v_format);
     max_bytes := public.get_size_limit(v_bucket);
     if v_asked then
         perform public.end_media_pause(v_job.source);
@@ -74,7 +74,12 @@ begin
                 public.find_media_format(v_object.mime_type),
                 v_bucket, v_object.file_size, v_object.mime_type, v_media.mime_type, v_object.checks) r;
         end if;
-        if reason is null then
+        if v_object.state = 'stored' and (public.route_media_content(v_media.media_type,
+            public.find_media_format(v_object.mime_type))).is_public <> v_object.is_public
+        then
+            verdict := 'download'; -- what it was announced as led to another bucket than its bytes do
+            reason := null;
+        elsif reason is null then
             verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');
         else
             verdict := 'rejected';
