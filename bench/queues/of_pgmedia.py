@@ -28,7 +28,9 @@ CONCURRENCY = 128
 
 QUEUE = "select queue_media_processing($1, $2, 'image', 'image/jpeg')"
 QUEUE_ALL = """
-select queue_media_processing(b.message_id, b.media_id, 'image', 'image/jpeg')
+select queue_media_attachments(jsonb_agg(jsonb_build_object(
+    'message_id', b.message_id, 'whatsapp_media_id', b.media_id,
+    'media_type', 'image', 'mime_type', 'image/jpeg')))
 from unnest($1::uuid[], $2::text[]) b (message_id, media_id)
 """
 MESSAGES = """

@@ -18,6 +18,7 @@ NOTHING = {
     "pruned_audit_events": 0,
     "pruned_minutes": 0,
     "pruned_cron_runs": 0,
+    "forgotten_cleanups": 0,
     "cleaned_media": 0,
 }
 

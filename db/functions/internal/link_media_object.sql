@@ -11,10 +11,11 @@ create or replace function public.link_media_object(
     p_poller text default null
 )
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     with linked as (
         update public.media m
         set
@@ -69,6 +70,7 @@ as $$
         select clock_timestamp() - d.queued_at, public.get_time_bucket(clock_timestamp() - d.queued_at)
     ) t (taken, time_bucket)
     group by l.media_type, t.time_bucket;
+end;
 $$;
 
 comment on function public.link_media_object is

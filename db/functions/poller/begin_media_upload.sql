@@ -25,6 +25,7 @@ language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 as $$
 #variable_conflict use_column
 declare
@@ -39,7 +40,7 @@ begin
     perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
     perform public.note_media_received(v_job);
     select m.* into v_media from public.media m where m.id = p_id;
-    select f.* into v_format from public.tell_media_format(p_mime_type, v_media.mime_type) f;
+    v_format := public.tell_media_format(p_mime_type, v_media.mime_type);
     v_checks := p_checks || jsonb_strip_nulls(jsonb_build_object('declared', v_media.mime_type));
     v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
     select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
