@@ -6,7 +6,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-lifecycle lint check lock schema clean
+.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-lifecycle lint check lock schema sql-api clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -69,6 +69,10 @@ lock: .venv/ready
 # What a fresh installation holds, for `pgmedia migrate` to compare with.
 schema: .venv/ready
 	$(BIN)/python -m tests.write_schema
+
+# docs/sql-api.md, from the comments of the functions.
+sql-api: .venv/ready
+	$(BIN)/python -m tests.write_sql_api
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache sandbox
