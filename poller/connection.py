@@ -17,6 +17,10 @@ from typing import Any, ClassVar, Self, cast
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+log = logging.getLogger(__name__)
+
+SECONDS_BETWEEN_LINES = 60
+
 
 log = logging.getLogger(__name__)
 

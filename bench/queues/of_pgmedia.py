@@ -14,6 +14,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from bench.queues.contender import Started
+from poller.attempt import Outcome
 from poller.db import Database, Listener
 from poller.loop import Poller
 from poller.migrate import migrate
@@ -48,7 +49,7 @@ class NoWork(Pipeline):
 
     started: Started
 
-    async def process(self, job: Job) -> str:
+    async def process(self, job: Job) -> Outcome:
         self.started(job.whatsapp_media_id)
         content_hash = hashlib.sha256(job.whatsapp_media_id.encode()).hexdigest()
         await self.database.describe(job, "image/jpeg", 1000, content_hash)
@@ -57,7 +58,7 @@ class NoWork(Pipeline):
         )
         assert place.object_id is not None
         await self.database.finish_upload(job, place.object_id, {})
-        return "stored"
+        return Outcome("stored")
 
 
 class PgmediaQueue:
