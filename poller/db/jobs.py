@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from poller.db.pool import Pool
 from poller.records import Deletion, Failure, FailureVerdict, Job, SourceVerdict, UploadVerdict
 
 LEASE_LOST = "MD001"
+CLAIM = (  # by name, so that the function of a newer version may answer more
+    "select id, fencing_token, attempt, whatsapp_media_id, phone_number_id, source_url,"
+    " waited_seconds from public.claim_media_jobs($1, $2)"
+)
 
 # Each for one job, and for a group of them, in the order that they come in.
 DESCRIBE = (
@@ -70,7 +74,7 @@ class Jobs(Pool):
         self._finish = self._grouped(*FINISH, order=lambda item: str(item[1]))
 
     async def claim(self, limit: int) -> list[Job]:
-        rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
+        rows = await self._rows(CLAIM, self.poller, limit)
         return [Job(**row) for row in rows]
 
     async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
@@ -141,10 +145,23 @@ class Jobs(Pool):
         call = "select public.discard_media_upload($1, $2, $3)"
         await self._value(call, bucket_name, storage_path, answered)
 
-    async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
-        """Show that this poller is alive; returns the lease in seconds."""
-        call = "select public.heartbeat_media_poller($1, $2, $3, $4)"
-        return (await self._fetch(call, self.poller, __version__, mode, in_flight))[0][0]
+    async def heartbeat(
+        self,
+        mode: Literal["listen", "poll"],
+        in_flight: int,
+        work: Sequence[Mapping[str, Any]] = (),
+    ) -> float:
+        """Show that this poller is alive; returns the lease in seconds.
+
+        `work`: what some of the attachments in hand are at, as the function takes it.
+        """
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5)"
+        arguments = (self.poller, __version__, mode, in_flight, json.dumps([*work]))
+        return (await self._fetch(call, *arguments))[0][0]
+
+    async def queue_figures(self) -> dict[str, Any]:
+        """As get_media_queue_figures answers."""
+        return json.loads(await self._value("select public.get_media_queue_figures()"))
 
     async def maintain(self) -> dict[str, str]:
         """Keep house, unless that was done within the last minute or is being done.
