@@ -10,6 +10,8 @@ from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin
 from poller.checks import Content
 from poller.checks.images import DECODERS
 from poller.encoding.kept import KeptError
+from poller.metadata import find_metadata
+from poller.metadata.tiff import NEEDED as TIFF_STRUCTURE
 
 MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 """Pixels that every encoder here can hold; not CMYK, 16 bits or floating point."""
@@ -17,6 +19,14 @@ MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA"})
 LOSSLESS = ("png", "webp-lossless")
 WEBP_EDGE_MOST = 16_383
 NEEDED_INFO = ("transparency", "dpi")
+NO_ORIENTATION = ("xmp", "XML:com.adobe.xmp", "Raw profile type exif")
+"""Where Pillow looks for the orientation besides EXIF, and browsers do not."""
+
+CARRIED = frozenset({"exif", "gps", "xmp", "comment", "fields", "unused bytes"})
+"""Kinds of metadata that encoded images can have, where they may."""
+
+DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
+TIFF_XMP = 700
 STRIP_ROWS = 256
 """Rows that are compared at once, so that no second copy of an image is held."""
 
@@ -28,11 +38,21 @@ def encode(content: Content, plan: dict[str, Any]) -> bytes:
     """The image as `plan` says. Raises KeptError."""
     with Image.open(content.rewound(), formats=DECODERS[plan["from"]]) as image:
         _refuse_what_would_be_lost(image, content)
-        image.load()
-        upright = ImageOps.exif_transpose(image)
-        info = _metadata(upright, image.format) if not plan["drop_metadata"] else {}
+        info = dict[str, Any]()
         if profile := image.info.get("icc_profile"):
+            if profile[16:20] == b"GRAY" and plan["codec"] not in ("png", "jpeg"):
+                raise KeptError("its colour profile is one of greys, and WebP has colours alone")
             info["icc_profile"] = profile
+        xmp = image.info.get("xmp")
+        _orient_by_exif_alone(image)
+        image.load()
+        _orient_by_exif_alone(image)  # a PNG may have more after its pixels
+        upright = ImageOps.exif_transpose(image)
+        if not plan["drop_metadata"]:
+            _refuse_lost_metadata(content, plan["from"])
+            is_tiff = plan["from"] == "image/tiff"
+            exif = _without_structure(image.getexif()) if is_tiff else upright.getexif()
+            info |= _metadata(exif, xmp, image.info.get("comment"))
         # else encoders take more along by themselves
         upright.info = {name: image.info[name] for name in NEEDED_INFO if name in image.info}
         if plan["codec"] in LOSSLESS:
@@ -43,6 +63,8 @@ def encode(content: Content, plan: dict[str, Any]) -> bytes:
 def same_pixels(one: Content, other: Content) -> bool:
     """Whether two files are the same image, on all of its pages."""
     with Image.open(one.rewound()) as left, Image.open(other.rewound()) as right:
+        _orient_by_exif_alone(left)
+        _orient_by_exif_alone(right)
         pages = int(getattr(left, "n_frames", 1))
         if pages != int(getattr(right, "n_frames", 1)):
             return False
@@ -73,24 +95,51 @@ def _refuse_what_would_be_lost(image: Image.Image, content: Content) -> None:
             raise KeptError("it has more than 8 bits a sample")
 
 
-def _metadata(image: Image.Image, form: str | None) -> dict[str, Any]:
-    """What goes along where metadata may: EXIF but for the orientation, XMP and comments."""
-    exif = image.getexif()
+def _orient_by_exif_alone(image: Image.Image) -> None:
+    for name in NO_ORIENTATION:
+        image.info.pop(name, None)
+    if image.format == "JPEG" and "exif" in image.info:  # Pillow has read it, and XMP, at opening
+        read = Image.Exif()
+        read.load(image.info["exif"])
+        if ExifTags.Base.Orientation not in read:
+            image.getexif().pop(ExifTags.Base.Orientation, None)
+
+
+def _refuse_lost_metadata(content: Content, mime_type: str) -> None:
+    if lost := set(find_metadata(content.data, mime_type)) - CARRIED:
+        raise KeptError(f"it would lose metadata: {', '.join(sorted(lost))}")
+
+
+def _metadata(exif: Image.Exif, xmp: bytes | None, comment: bytes | None) -> dict[str, Any]:
+    """What goes along where metadata may: all but the orientation."""
     exif.pop(ExifTags.Base.Orientation, None)
-    if form == "TIFF":  # its fields of structure are no EXIF
-        exif = Image.Exif()
-    kept = {
-        "exif": exif.tobytes() if len(exif) else None,
-        "xmp": image.info.get("xmp"),
-        "comment": image.info.get("comment"),
-    }
+    kept = {"exif": exif.tobytes() if len(exif) else None, "xmp": xmp, "comment": comment}
     return {name: value for name, value in kept.items() if value}
+
+
+def _without_structure(fields: Image.Exif) -> Image.Exif:
+    """EXIF of the fields of a TIFF, but for those that say how its pixels are stored."""
+    exif = Image.Exif()
+    for tag, value in fields.items():
+        if tag not in (TIFF_STRUCTURE | {TIFF_XMP, *DIRECTORIES}):
+            exif[tag] = value
+    for directory in DIRECTORIES:
+        if found := fields.get_ifd(directory):
+            exif.get_ifd(directory).update(found)
+    again = Image.Exif()
+    again.load(exif.tobytes())
+    for tag in exif:
+        if tag not in DIRECTORIES and again.get(tag) != exif[tag]:
+            raise KeptError(f"it would lose metadata: field {tag}")
+    return exif
 
 
 def _encode_lossless(image: Image.Image, codec: str, info: dict[str, Any]) -> bytes:
     made = io.BytesIO()
     if codec == "png":
-        info.pop("xmp", None)  # Pillow's PNG has no place for it
+        if xmp := info.pop("xmp", None):
+            info["pnginfo"] = PngImagePlugin.PngInfo()
+            info["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
         dpi = image.info.get("dpi")
         image.save(made, "PNG", optimize=False, **({"dpi": dpi} if dpi else {}), **info)
     else:

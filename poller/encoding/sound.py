@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from typing import Any
 
 import av
@@ -22,9 +23,13 @@ OPUS_RATE = 48_000
 MOST_CHANNELS = 8
 MOST_SECONDS_OFF = 0.1
 
+CARRIED = {b"fmt ", b"fact", b"data", b"LIST", b"PEAK", b"JUNK", b"junk", b"PAD ", b"FLLR", b"ds64"}
+"""Chunks of a WAV file of which nothing is lost: sound, padding, and words that Ogg has as tags."""
+
 
 def encode(content: Content, codec: str, bit_rate: int | None) -> bytes:
     """The sound of a WAV file as FLAC or Opus. Raises KeptError."""
+    _refuse_lost_metadata(content)
     with av.open(content.rewound(), "r", format="wav", metadata_errors="replace") as source:
         stream = source.streams.audio[0]
         name, channels = stream.codec_context.name, stream.codec_context.channels
@@ -41,6 +46,17 @@ def encode(content: Content, codec: str, bit_rate: int | None) -> bytes:
     if _decode(content.rewound(), "wav", form) != _decode(io.BytesIO(encoded), "ogg", form):
         raise KeptError("it would not be the same sound")
     return encoded
+
+
+def _refuse_lost_metadata(content: Content) -> None:
+    """Cue points, broadcast extensions and more, of which FFmpeg takes along a part or nothing."""
+    at = 12
+    while at + 8 <= len(content.data):
+        name, size = struct.unpack_from("<4sI", content.data, at)
+        is_lost = name == b"LIST" and content.data[at + 8 : at + 12] != b"INFO"
+        if name.isascii() and name.decode().isprintable() and (is_lost or name not in CARRIED):
+            raise KeptError(f"it would lose metadata: {name.decode().strip()}")
+        at += 8 + size + size % 2
 
 
 def _encode(source: Any, codec: str, form: str, rate: int, bit_rate: int | None) -> bytes:
