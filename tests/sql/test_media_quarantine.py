@@ -206,6 +206,28 @@ async def test_a_place_that_is_gone_meanwhile_is_cleared_and_taken_anew(db: Any)
 
 
 @pytest.mark.usefixtures("quarantine")
+async def test_each_is_refused_for_its_own_reason(db: Any) -> None:
+    """The same bytes with two attachments at once, of which one was announced as something else."""
+    media, token, begun = await refuse(db)
+    other = await queue_media(db, media_type="image", mime_type="image/png")
+    other_token = (await claim(db))[other]
+    other_begun = await begin(db, other, other_token, ["html"])
+    assert (begun["reason"], other_begun["reason"]) == ("active_content", "type_mismatch")
+    assert begun["storage_path"] == other_begun["storage_path"]
+
+    await settle(db, media, token, begun["storage_path"])
+    await settle(db, other, other_token, begun["storage_path"])
+
+    codes = [(await status(db, one))["error_code"] for one in (media, other)]
+    assert codes == ["active_content", "type_mismatch"]
+    details = await db.fetch(
+        "select detail from media_audit_log where event = 'failed' order by media_id = $1", other
+    )
+    declared = [json.loads(detail)["checks"].get("declared") for (detail,) in details]
+    assert declared == [None, "image/png"]
+
+
+@pytest.mark.usefixtures("quarantine")
 async def test_without_the_lease_nothing_is_settled(db: Any) -> None:
     media, token, begun = await refuse(db)
     await expire_lease(db, media)

@@ -1,7 +1,8 @@
 -- Refused bytes are in quarantine, or could not be put there: the attachment ends, either way.
 --
 -- Where storage has refused the bytes there is no file, and nothing to remove later. An answer that
--- nobody heard (p_is_stored null) may have been yes.
+-- nobody heard (p_is_stored null) may have been yes. Why this attachment was refused is judged again: the
+-- row tells of the one that brought the same bytes last.
 
 create or replace function public.settle_media_quarantine(
     p_id uuid,
@@ -20,6 +21,9 @@ declare
     v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
     v_kept public.media_quarantine;
     v_media public.media;
+    v_format public.media_formats;
+    v_checks jsonb;
+    v_refusal record;
 begin
     update public.media_quarantine q
     set stored_at = case when p_is_stored then clock_timestamp() else q.stored_at end
@@ -36,8 +40,16 @@ begin
             jsonb_build_object('bucket_name', 'media-quarantine', 'keep_until', v_kept.keep_until), p_poller, v_job.attempts);
     end if;
     select m.* into v_media from public.media m where m.id = p_id;
+    v_checks := v_kept.checks - 'declared' || jsonb_strip_nulls(jsonb_build_object('declared', v_media.mime_type));
+    v_format := public.tell_media_format(v_checks ->> 'mime_type', v_media.mime_type);
+    v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
+    select coalesce(r.code, v_kept.failure_code) as code,
+        case when r.code is null then v_kept.failure_text else r.explanation end as explanation
+    into v_refusal
+    from public.judge_media_content(v_media.media_type, v_format, public.route_media_content(v_media.media_type, v_format),
+        v_kept.file_size, v_checks ->> 'mime_type', v_media.mime_type, v_checks) r;
     perform public.reject_media_content(
-        v_media, v_kept.content_hash, v_kept.file_size, v_kept.failure_code, v_kept.failure_text, v_kept.checks);
+        v_media, v_kept.content_hash, v_kept.file_size, v_refusal.code, v_refusal.explanation, v_checks);
     return 'rejected';
 end;
 $$;
