@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable
@@ -40,6 +41,7 @@ class Spool:
         """Add a piece. Raises SpoolError."""
         try:
             self._file.write(piece)
+            self._file.flush()  # what has no room is known now, not when it is read
         except OSError as error:
             text = f"cannot hold the download: {error.strerror}"
             raise SpoolError("spool_full", text) from error
@@ -96,7 +98,8 @@ class Spool:
 
     def close(self) -> None:
         """Forget it, and give its room on disk back."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # what found no room is tried once more, and let go
+            self._file.close()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -132,7 +132,9 @@ class Pipeline:
             encoded = spools.enter_context(self._spool())
             try:
                 facts = await self.encoder.encode(spool, asked.encoding, encoded)
-            except InspectionError as error:
+            except (InspectionError, SpoolError) as error:
+                if isinstance(error, SpoolError) and "codec" not in asked.encoding:
+                    raise  # what must be done waits for room; what may be done is done without
                 settle = partial(self.database.settle_encoding, job, asked, problem=str(error))
             else:
                 settle = partial(

@@ -41,6 +41,26 @@ def detect_both(content: bytes, tmp_path: Path) -> str:
     return on_disk["mime_type"]
 
 
+NO_ROOM = """
+import resource
+from poller.content import Spool, SpoolError
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+spool = Spool(0, None)
+spool.write(bytes(4000))
+try:
+    spool.write(bytes(200))
+except SpoolError as error:
+    assert error.code == "spool_full", error.code
+else:
+    raise AssertionError("the last bytes are nowhere, and nobody was told")
+spool.close()
+"""
+
+
+def test_a_spool_without_room_says_so_at_once() -> None:
+    subprocess.run([sys.executable, "-c", NO_ROOM], check=True)
+
+
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 async def test_every_format_is_told_by_its_bytes(db: Any, tmp_path: Path, sample: Sample) -> None:
     for number in (0, 1, 7):

@@ -202,6 +202,21 @@ async def test_what_an_attempt_left_of_another_type_is_removed(
     assert (await media_row(db, media))["storage_path"] == told["storage_path"]
 
 
+async def test_a_repeated_call_finds_what_the_first_has_replaced(db: Any) -> None:
+    media, token, asked = await begun(db, BMP)
+    await settle(db, media, token, asked, PNG, 1000)
+    await expire_lease(db, media)
+    token = (await claim(db))[media]
+    asked = await begin(db, media, token, BMP)
+    first = await settle(db, media, token, asked, problem="no memory this time")
+
+    again = await settle(db, media, token, asked, problem="no memory this time")
+
+    assert tuple(again) == tuple(first)
+    assert first["object_id"] != asked["object_id"]
+    await finish_upload(db, media, token, again["object_id"])
+
+
 async def test_an_attempt_of_the_same_type_keeps_the_path(db: Any) -> None:
     media, token, asked = await begun(db, BMP)
     left = await settle(db, media, token, asked, PNG, 1000)

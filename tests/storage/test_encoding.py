@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from poller.content import Spool, SpoolError
 from poller.inspector import Inspector
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.checks.makers import FILES, MIME
@@ -176,6 +177,30 @@ async def test_a_file_that_would_take_too_much_memory_is_stored_as_it_came(
     assert stored(files, await media_row(db, media)) == content
     problem = json.loads(await db.fetchval("select encoding from media_objects"))["problem"]
     assert "memory" in problem or "exit code" in problem
+
+
+class NoRoom(Inspector):
+    """An encoder whose results find no room on the disk."""
+
+    async def encode(self, spool: Spool, plan: dict[str, Any], encoded: Spool) -> dict[str, Any]:
+        await super().encode(spool, plan, encoded)
+        raise SpoolError("spool_full", "cannot hold the download: No space left on device")
+
+
+async def test_without_room_for_the_result_the_file_is_stored_as_it_came(
+    db: Any, pipeline: MakePipeline, whatsapp: WhatsAppApi, files: Path
+) -> None:
+    content = saved(photo(300, 200), "BMP")
+    media = await send(db, whatsapp, content, "image/bmp")
+    async with NoRoom(children=1, seconds=20, memory_bytes=1 << 30) as encoder:
+        assert await attempt(await pipeline(encoder=encoder)) == "stored"
+
+        assert stored(files, await media_row(db, media)) == content
+        done = json.loads(await db.fetchval("select encoding from media_objects"))
+        assert "No space left" in done["problem"]
+
+        await send(db, whatsapp, full_of_metadata("JPEG"), "image/jpeg")
+        assert await attempt(await pipeline(encoder=encoder)) == "paused"  # not stored with it
 
 
 @pytest.mark.parametrize("name", ["avi", "mov", "3gp", "mp4", "pdf", "docx", "mp3", "gif"])

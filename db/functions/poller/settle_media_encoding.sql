@@ -43,7 +43,10 @@ declare
 begin
     select o.* into v_object
     from public.media_objects o
-    where o.id = p_object_id and o.state = 'uploading' and o.leader_id = p_id
+    where o.leader_id = p_id
+        and o.state = 'uploading'
+        and (o.id = p_object_id or not exists ( -- replaced by the call that this one repeats
+            select from public.media_objects x where x.id = p_object_id))
     for update;
     if not found then
         raise exception 'object % is not reserved for media %', p_object_id, p_id
