@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.db import DATABASE_AWAY, Database, Listener
+from poller.db import DATABASE_AWAY, Database, Listener, WrongProjectError
 from poller.deletions import remove_files
 from poller.http import describe_error, plain
 from poller.pipeline import Pipeline
@@ -60,6 +60,7 @@ class Poller:
         self._mode: Literal["listen", "poll"] = "poll"
         self._lease_seconds = 15.0
         self._renewed = time.monotonic()
+        self._error: BaseException | None = None
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the work in hand is done or given back."""
@@ -75,14 +76,16 @@ class Poller:
     async def run(self, *, drain: bool = False) -> None:
         """Work until `stop`; with `drain`, only until nothing is due.
 
-        Raises one of DATABASE_AWAY only when draining; else the database is waited for.
+        Raises one of DATABASE_AWAY only when draining; else the database is waited for. Raises
+        WrongProjectError when the files turn out to be in another project; work in hand is given
+        back at once.
         """
         keepers = [self._keep_leases, self._keep_house]
         if not drain:
             keepers.append(self._keep_removing)
             if self._listen is not None:
                 keepers.append(partial(self._keep_listening, self._listen))
-        side_tasks = [asyncio.create_task(keep_alive(keeper)) for keeper in keepers]
+        side_tasks = [asyncio.create_task(self._keep_alive(keeper)) for keeper in keepers]
         try:
             await self._work(drain=drain)
             while (
@@ -98,6 +101,13 @@ class Poller:
             for task in side_tasks:
                 task.cancel()
             await asyncio.gather(*side_tasks, return_exceptions=True)
+        if self._error is not None:
+            raise self._error
+
+    def _give_up(self, error: BaseException) -> None:
+        """Stop at once, and let `run` say why."""
+        self._error = error
+        self.stop_now()
 
     async def _work(self, *, drain: bool) -> None:
         idle_waits = iter(POLL_SOON_SECONDS)
@@ -112,6 +122,9 @@ class Poller:
                 if drain:
                     raise
                 log.warning("cannot claim: %s", describe_error(error))
+            except WrongProjectError as error:
+                self._give_up(error)
+                return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(next(idle_waits, self._poll_seconds)):
                     await self._wake.wait()
@@ -134,6 +147,9 @@ class Poller:
         job = self._running.pop(task)
         if task.cancelled():
             self._unfinished.append(job)
+        elif (error := task.exception()) is not None:
+            self._unfinished.append(job)
+            self._give_up(error)
         else:
             log.info("media %s: attempt %s: %s", job.id, job.attempt, task.result())
         self._wake.set()
@@ -154,11 +170,25 @@ class Poller:
                     await self._database.release(self._unfinished)
                 await self._database.leave()
 
+    async def _keep_alive(self, keeper: Callable[[], Awaitable[None]]) -> None:
+        """Run a side task for as long as the poller lives, whatever it stumbles over."""
+        while True:
+            try:
+                await keeper()
+            except WrongProjectError as error:
+                self._give_up(error)
+                return
+            except Exception:
+                log.exception("side task failed, starting it again")
+                await asyncio.sleep(1)
+
     async def _keep_leases(self) -> None:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
         while True:
             try:
-                self._lease_seconds = await self._database.heartbeat(self._mode, len(self._running))
+                self._lease_seconds = await self._database.heartbeat(
+                    self._mode, len(self._running), self._pipeline.storage.project_url
+                )
                 await self._renew()
             except DATABASE_AWAY as error:
                 log.warning("leases not renewed: %s", describe_error(error))
@@ -232,13 +262,3 @@ class Poller:
         if mode != self._mode:
             self._mode = mode
             log.info("woken by LISTEN/NOTIFY" if mode == "listen" else "polling: cannot listen")
-
-
-async def keep_alive(keeper: Callable[[], Awaitable[None]]) -> None:
-    """Run a side task for as long as the poller lives, whatever it stumbles over."""
-    while True:
-        try:
-            await keeper()
-        except Exception:
-            log.exception("side task failed, starting it again")
-            await asyncio.sleep(1)

@@ -13,7 +13,7 @@ from typing import TypeVar
 import asyncpg
 
 from poller.content import Spool, SpoolError
-from poller.db import DATABASE_AWAY, Database, LeaseLostError
+from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
 from poller.records import Failure, Job, UploadVerdict
@@ -58,8 +58,8 @@ class Pipeline:
     async def process(self, job: Job) -> str:
         """Work on one claimed attachment and report how it went; returns the verdict, for the log.
 
-        Raises nothing but cancellation: whatever goes wrong is reported to the database, and when
-        the lease was lost, nothing is.
+        Raises nothing but cancellation and WrongProjectError: whatever else goes wrong is reported
+        to the database, and when the lease was lost, nothing is.
         """
         try:
             return await self._process(job)
@@ -72,6 +72,8 @@ class Pipeline:
             failure = _of_spool(error)
         except InspectionError as error:
             failure = Failure("poller", str(error), provider_code="check_failed")
+        except WrongProjectError:  # no fault of the job: it is to be given back
+            raise
         except Exception as error:
             log.exception("media %s: unexpected error", job.id)
             failure = Failure("poller", f"unexpected {type(error).__name__}")

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from poller.config import Settings, SettingsError
+from poller.config import Settings
 from poller.db import Database, Listener, has_own_session
 from poller.http import open_client
 from poller.inspector import Inspector
@@ -23,7 +23,10 @@ log = logging.getLogger(__name__)
 
 
 async def poll(settings: Settings, *, drain: bool) -> None:
-    """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database."""
+    """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database.
+
+    Raises WrongProjectError when SUPABASE_URL is not where the files are, or no longer.
+    """
     connecting = asyncio.create_task(_connect(settings, drain=drain))
     _on_signals(connecting.cancel, connecting.cancel)
     try:
@@ -51,27 +54,14 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
             own_session=own_session,
         )
         try:
-            await database.heartbeat("poll", 0)  # a missing schema or right is said before any work
-            _compare_projects(settings, await database.project_url())
+            # a missing schema or right, or another project, is said before any work
+            await database.heartbeat("poll", 0, str(settings.supabase_url))
         except BaseException:
             await database.close()
             raise
         return database, own_session
 
     return await connect() if drain else await persistently(connect)
-
-
-def _compare_projects(settings: Settings, project_url: str | None) -> None:
-    """Raise SettingsError for another project than the database's.
-
-    Files would be looked for, and forgotten, where they never were.
-    """
-    if project_url not in (None, settings.supabase_url):
-        problem = (
-            f"SUPABASE_URL is {settings.supabase_url}, but this database's files are at"
-            f" {project_url}: correct it, or run pgmedia buckets if they have moved"
-        )
-        raise SettingsError([("supabase_url", problem)])
 
 
 async def _pipeline(

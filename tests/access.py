@@ -103,6 +103,8 @@ NOBODY = {
     "check_cron_access",
     "check_deferred_constraints",
     "check_media_arguments",
+    "check_media_project",
+    "check_poller_project",
     "clean_up_daily",
     "continue_media_cleanup",
     "count_bucket_changes",

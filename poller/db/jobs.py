@@ -83,10 +83,17 @@ class Jobs(Pool):
         call = "select public.discard_media_upload($1, $2, $3)"
         await self._value(call, bucket_name, storage_path, answered)
 
-    async def heartbeat(self, mode: Literal["listen", "poll"], in_flight: int) -> float:
-        """Show that this poller is alive; returns the lease in seconds."""
-        call = "select public.heartbeat_media_poller($1, $2, $3, $4)"
-        return (await self._fetch(call, self.poller, __version__, mode, in_flight))[0][0]
+    async def heartbeat(
+        self, mode: Literal["listen", "poll"], in_flight: int, project_url: str
+    ) -> float:
+        """Show that this poller is alive, and where its storage is; returns the lease in seconds.
+
+        From then on WrongProjectError is raised by this, by claims and by what records their end,
+        when the files are in another project, as they are after a move.
+        """
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5)"
+        (row,) = await self._fetch(call, self.poller, __version__, mode, in_flight, project_url)
+        return row[0]
 
     async def maintain(self) -> dict[str, str]:
         """Keep house, unless that was done within the last minute or is being done.
