@@ -13,7 +13,7 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.http import ProviderError, plain
+from poller.http import NO_CONNECTION, ProviderError, plain
 from poller.records import Failure
 from poller.storage import ANSWER_BYTES
 
@@ -105,7 +105,7 @@ class _Bounded(httpx.AsyncByteStream):
 
 def describe_failure(failure: Failure) -> str:
     """What Storage said to a direct call, as `describe_refusal` has it."""
-    if failure.provider_code in {"network", "unreachable"}:
+    if failure.provider_code in NO_CONNECTION:
         return f"did not answer: {failure.text}"
     if failure.provider_code is None:
         return f"answered {failure.text}"
