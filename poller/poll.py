@@ -10,12 +10,13 @@ import signal
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
-from poller.config import Settings
+from poller.config import Settings, SettingsError
 from poller.db import Database, Listener, has_own_session
 from poller.http import open_client
 from poller.inspector import Inspector
 from poller.loop import Poller
 from poller.pipeline import Pipeline, persistently
+from poller.service_key import judge_service_key
 from poller.storage import Storage
 from poller.whatsapp import WhatsApp
 
@@ -25,8 +26,10 @@ log = logging.getLogger(__name__)
 async def poll(settings: Settings, *, drain: bool) -> None:
     """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database.
 
-    Raises WrongProjectError when SUPABASE_URL is not where the files are, or no longer.
+    Raises SettingsError for a key that cannot be the service key, and WrongProjectError when
+    SUPABASE_URL is not where the files are, or no longer.
     """
+    _check_key(settings)
     connecting = asyncio.create_task(_connect(settings, drain=drain))
     _on_signals(connecting.cancel, connecting.cancel)
     try:
@@ -39,6 +42,16 @@ async def poll(settings: Settings, *, drain: bool) -> None:
             await _run(settings, pipeline, listen=own_session, drain=drain)
     finally:
         await database.close()
+
+
+def _check_key(settings: Settings) -> None:
+    """Raise SettingsError for a key that cannot be the right one.
+
+    Each upload would be refused, and storage paused for every other poller.
+    """
+    assert settings.supabase_service_key  # noqa: S101
+    if problem := judge_service_key(settings.supabase_service_key.get_secret_value()):
+        raise SettingsError([("supabase_service_key", f"the storage key is {problem}")])
 
 
 async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:

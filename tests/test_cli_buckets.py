@@ -260,20 +260,3 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("pgmedia: NotADirectoryError: ")
     assert len(done.stderr.splitlines()) == 1
-
-
-async def test_a_poller_at_another_project_does_not_begin(
-    run: Run, environment: dict[str, str], storage: StorageApi, db: Any
-) -> None:
-    """It would take files for removed that are still there, in the other project."""
-    await run("buckets")
-    await db.execute("update media_settings set project_url = 'https://other.supabase.co'")
-
-    code, said, (line,) = await run("poll", "--drain", DATABASE_URL=environment["DATABASE_URL"])
-
-    assert (code, said) == (2, [])
-    assert line == (
-        "pgmedia: the files are in the storage of https://other.supabase.co, not of"
-        f" '{storage.url}'. Correct SUPABASE_URL or DATABASE_URL; after a move of the project, run"
-        " pgmedia buckets first."
-    )

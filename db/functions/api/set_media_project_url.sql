@@ -16,12 +16,18 @@ begin
     update public.media_settings s
     set project_url = rtrim(p_project_url, '/')
     where s.project_url is distinct from rtrim(p_project_url, '/');
+    with stale as (
+        select m.id, public.media_public_url(o, m.id, m.file_name) as url
+        from public.media m
+        join public.media_objects o on o.id = m.object_id
+        where o.is_public and m.public_url is distinct from public.media_public_url(o, m.id, m.file_name)
+        order by m.id -- as a deletion locks them, and another run of this
+        for no key update of m
+    )
     update public.media m
-    set public_url = public.media_public_url(o, m.id, m.file_name)
-    from public.media_objects o
-    where o.id = m.object_id
-        and o.is_public
-        and m.public_url is distinct from public.media_public_url(o, m.id, m.file_name);
+    set public_url = s.url
+    from stale s
+    where m.id = s.id;
     get diagnostics v_rebuilt = row_count;
     return v_rebuilt;
 end;
