@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from poller.sandbox.faults import Fault
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
@@ -60,14 +62,19 @@ async def test_work_in_hand_is_given_back(
     await is_stored(db, media)
 
 
+@pytest.mark.parametrize("concurrency", ["1", "2"], ids=["no free slot", "a free slot"])
 async def test_work_that_takes_long_is_given_back_at_once(
-    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
-) -> None:
-    """There is another free slot, so the poller asks for more, and is told."""
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller,
+    concurrency: str,
+) -> None:  # fmt: skip
+    """The poller is told when it asks for more or, where there is no room, by its heartbeat."""
+    await db.execute("update media_settings set lease = '3 seconds'")
     stall = Fault.stall()
     whatsapp.faults.once("download", stall)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    poller = await start_poller(PGMEDIA_GRACE_SECONDS="100", PGMEDIA_TIMEOUT_SECONDS="100")
+    poller = await start_poller(
+        PGMEDIA_CONCURRENCY=concurrency, PGMEDIA_GRACE_SECONDS="100", PGMEDIA_TIMEOUT_SECONDS="100"
+    )
     await stall.reached.wait()
 
     await move(db)
