@@ -45,13 +45,16 @@ class Poller:
         concurrency: int,
         poll_seconds: float,
         grace_seconds: float,
+        project_url: str | None,
     ) -> None:
+        """`project_url`: where the storage of the pipeline is; None if there is none."""
         self._pipeline = pipeline
         self._database: Database = pipeline.database
         self._listen = listen
         self._concurrency = concurrency
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
+        self._project_url = project_url
         self._wake = asyncio.Event()
         self._remove_wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -187,7 +190,7 @@ class Poller:
         while True:
             try:
                 self._lease_seconds = await self._database.heartbeat(
-                    self._mode, len(self._running), self._pipeline.storage.project_url
+                    self._mode, len(self._running), self._project_url
                 )
                 await self._renew()
             except DATABASE_AWAY as error:

@@ -68,7 +68,7 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
         )
         try:
             # a missing schema or right, or another project, is said before any work
-            await database.heartbeat("poll", 0, str(settings.supabase_url))
+            await database.heartbeat("poll", 0, settings.supabase_url)
         except BaseException:
             await database.close()
             raise
@@ -131,6 +131,7 @@ async def _run(settings: Settings, pipeline: Pipeline, *, listen: bool, drain: b
         concurrency=settings.pgmedia_concurrency,
         poll_seconds=settings.pgmedia_poll_seconds,
         grace_seconds=settings.pgmedia_grace_seconds,
+        project_url=settings.supabase_url,
     )
     _on_signals(poller.stop, poller.stop_now)
     log.info("poller %s: %s at once", database.poller, settings.pgmedia_concurrency)

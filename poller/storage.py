@@ -62,7 +62,6 @@ class Storage:
         self, client: httpx.AsyncClient, project_url: str, key: SecretStr, timeout: float
     ) -> None:
         self._client = client
-        self.project_url = project_url
         self._url = f"{project_url}/storage/v1"
         self._key = key
         self._timeout = timeout

@@ -94,6 +94,7 @@ class PgmediaQueue:
             NoWork(database, absent, absent, absent, 0, None, started=started),
             listen=lambda heard: Listener.open(self._dsn, "bench", heard),
             concurrency=CONCURRENCY, poll_seconds=1, grace_seconds=10,
+            project_url=None,
         )  # fmt: skip
         running = asyncio.create_task(poller.run())
         try:

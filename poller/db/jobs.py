@@ -84,7 +84,7 @@ class Jobs(Pool):
         await self._value(call, bucket_name, storage_path, answered)
 
     async def heartbeat(
-        self, mode: Literal["listen", "poll"], in_flight: int, project_url: str
+        self, mode: Literal["listen", "poll"], in_flight: int, project_url: str | None
     ) -> float:
         """Show that this poller is alive, and where its storage is; returns the lease in seconds.
 
