@@ -1,32 +1,29 @@
-"""What figures and cleanup cost: `make bench-lifecycle`, or with a folder of Postgres programs.
+"""What figures and cleanup cost.
 
 The time of get_media_storage_stats as the media grow, also with dead letters and unfolded deltas;
-the cleanup of old media by repeated calls, also behind rows that are held or were accessed, of one
-type, and while an open transaction keeps dead rows from being removed; and what audit trail and
-analytics cost (bench/bookkeeping.py). Tables, and at the end all of it as one line of JSON.
-`--short` makes everything ten times smaller.
+the cleanup of old media by repeated calls, beside the bare deletion of as many rows like those of
+media, also behind rows that are held or were accessed, of one type, and while an open transaction
+keeps dead rows from being removed; and what audit trail and analytics cost (bench/bookkeeping.py).
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import statistics
 import time
 from collections.abc import Awaitable
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import asyncpg
-from pydantic import SecretStr
 
 from bench.bookkeeping import measure_bookkeeping
-from poller.migrate import migrate
+from bench.command import Bench, main, new_database
+from bench.report import Aim, Report
 from poller.sandbox.postgres import PostgresServer
 
-DURABLE: dict[str, str] = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
-"""Every commit is on disk when it is answered."""
+SETTINGS = {"shared_buffers": "1GB", "max_wal_size": "4GB"}
+"""Every commit is on disk when it is answered, all the same."""
 DAYS = 1000
 
 FILL = """
@@ -100,15 +97,14 @@ from generate_series(1, $1::integer)
 """
 
 
-async def measure_stats(db: Any, sizes: list[int], scale: int) -> dict[str, float]:
-    print("\nget_media_storage_stats\n                               median   ratio")
+async def measure_stats(report: Report, db: Any, sizes: list[int], scale: int) -> None:
+    report.table("get_media_storage_stats", ("", ""), ("median, ms", ",.1f"), ("ratio", ".2f"))
     await db.execute(FIGURES)
     found: dict[str, float] = {}
 
     async def measure(name: str) -> None:
         found[name] = 1000 * statistics.median([await timed(db.fetchval(STATS)) for _ in range(50)])
-        ratio = found[name] / next(iter(found.values()))
-        print(f"{name:>26} {found[name]:7.1f} ms {ratio:6.2f}")
+        report.add(name, found[name], found[name] / next(iter(found.values())))
 
     there = 0
     for size in sizes:
@@ -127,20 +123,34 @@ async def measure_stats(db: Any, sizes: list[int], scale: int) -> dict[str, floa
         await measure(f"{count:,} unfolded deltas")
     while await db.fetchval("select fold_media_analytics()", timeout=600):
         pass
-    return found
+    ratios = {name: figure / next(iter(found.values())) for name, figure in found.items()}
+    most = max(ratios, key=ratios.__getitem__)
+    what = f"time of the figures, of that with {sizes[0]:,} rows: most, {most}"
+    report.aims.append(Aim(what, ratios[most], at_most=1.5))
 
 
-async def sizes_of(db: Any) -> str:
+async def sizes_of(db: Any) -> dict[str, tuple[float, float]]:
+    """MB of each table, and of its indexes."""
+    both = (
+        "select pg_table_size($1::text::regclass) / 1e6, pg_indexes_size($1::text::regclass) / 1e6"
+    )
     tables = ("media", "media_objects", "media_deletion_queue")
-    parts = [
-        f"{name} {await db.fetchval('select pg_table_size($1::text::regclass)', name) / 1e6:.0f} + "
-        f"{await db.fetchval('select pg_indexes_size($1::text::regclass)', name) / 1e6:.0f} MB"
-        for name in tables
-    ]
-    return ", ".join(parts)
+    rows = {name: await db.fetchrow(both, name) for name in tables}
+    return {name: (float(row[0]), float(row[1])) for name, row in rows.items()}
 
 
-async def clean(db: Any, days: int, *arguments: Any) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Cleanup:
+    deleted: int
+    calls: list[float]
+    """Seconds of each."""
+
+    @property
+    def rows_per_second(self) -> float:
+        return self.deleted / sum(self.calls)
+
+
+async def clean(db: Any, days: int, *arguments: Any) -> Cleanup:
     """Repeated calls until one says that all were looked at."""
     calls: list[float] = []
     deleted, is_finished = 0, False
@@ -149,32 +159,57 @@ async def clean(db: Any, days: int, *arguments: Any) -> dict[str, Any]:
         row = await db.fetchrow("select * from run_media_cleanup($1, $2, $3)", days, *arguments)
         calls.append(time.perf_counter() - begun)
         deleted, is_finished = deleted + row["attachments"], row["is_finished"]
-    return {
-        "deleted": deleted, "calls": len(calls), "rows_per_s": round(deleted / sum(calls)),
-        "median_call_s": round(statistics.median(calls), 3), "longest_call_s": round(max(calls), 3),
-    }  # fmt: skip
+    return Cleanup(deleted, calls)
 
 
-def show(name: str, found: dict[str, Any]) -> None:
-    print(f" {name:13} {found['deleted']:9,} rows in {found['calls']:4} calls:"
-          f" {found['rows_per_s']:7,} rows/s, median call {found['median_call_s']:.2f} s,"
-          f" longest {found['longest_call_s']:.2f} s")  # fmt: skip
+def show(report: Report, name: str, found: Cleanup, bare: float) -> None:
+    """`bare`: rows a second of the bare deletion."""
+    rate = found.rows_per_second
+    report.add(
+        name, found.deleted, len(found.calls), rate, rate / bare,
+        statistics.median(found.calls), max(found.calls),
+    )  # fmt: skip
 
 
-async def measure_cleanup(db: Any, rows: int, total: int) -> dict[str, Any]:
-    days = await db.fetchval(
+def begin(report: Report, title: str) -> None:
+    report.table(
+        title, ("", ""), ("deleted", ",d"), ("calls", ",d"), ("rows/s", ",.0f"),
+        ("of bare", ".3f"), ("median call, s", ".2f"), ("longest, s", ".2f"),
+    )  # fmt: skip
+
+
+async def delete_bare(db: Any, days: int) -> float:
+    """Rows a second of deleting as many from a table like media, with its indexes and no more."""
+    await db.execute("create table bare_media (like media including all)")
+    await db.execute(
+        f"insert into bare_media select * from media"
+        f" where message_sent_at < now() - interval '{days} days'",
+        timeout=600,
+    )
+    await db.execute("analyze bare_media", timeout=600)
+    begun = time.perf_counter()
+    count = (await db.execute("delete from bare_media", timeout=600)).split()[-1]
+    taken = time.perf_counter() - begun
+    await db.execute("drop table bare_media")
+    return int(count) / taken
+
+
+async def measure_cleanup(report: Report, db: Any, rows: int, total: int) -> None:
+    days = int(await db.fetchval(
         "select extract(day from now() - percentile_disc($1::float8) within group"
         " (order by message_sent_at)) from media", rows / total,
-    )  # fmt: skip
+    ))  # fmt: skip
+    bare = await delete_bare(db, days)
     before = await sizes_of(db)
-    print(f"\ncleanup of what is older than {days:.0f} days, of {total:,} rows"
-          f"\n before (table + indexes): {before}")  # fmt: skip
-    found = await clean(db, int(days), None, None)
-    show("", found)
+    begin(report, f"Cleanup of what is older than {days} days, of {total:,} rows")
+    show(report, "repeated calls", await clean(db, days, None, None), bare)
     await db.execute("vacuum media, media_objects", timeout=600)
     after = await sizes_of(db)
-    print(f" after vacuum: {after}")
-    return {**found, "of": total, "before": before, "after": after}
+    report.table("Its tables, MB", ("", ""), *(
+        (f"{what} {when}", ",.0f") for when in ("before", "after") for what in ("table", "indexes")
+    ))  # fmt: skip
+    for name in before:
+        report.add(name, *before[name], *after[name])
 
 
 OLDEST_HALF = "from media order by message_sent_at limit (select count(*) / 2 from media)"
@@ -189,13 +224,14 @@ CASES: dict[str, tuple[str, tuple[Any, ...]]] = {
 }
 
 
-async def measure_cases(server: Any, postgres: PostgresServer, rows: int) -> dict[str, Any]:
+async def measure_cases(report: Report, postgres: PostgresServer, rows: int) -> None:
     """Each on a copy of one database; what is kept is older than what may go."""
-    db: Any = await new_database(server, postgres, "cases")
+    db: Any = await asyncpg.connect(await new_database(postgres, "cases"))
     await fill(db, 1, rows)
+    bare = await delete_bare(db, 1)
     await db.close()
-    print(f"\ncleanup of {rows:,} rows")
-    found: dict[str, Any] = {}
+    server: Any = await asyncpg.connect(postgres.dsn())
+    begin(report, f"Cleanup of {rows:,} rows")
     for name, (prepare, arguments) in CASES.items():
         await server.execute("create database one_case template cases", timeout=600)
         db, other = [await asyncpg.connect(postgres.dsn("one_case")) for _ in range(2)]
@@ -204,45 +240,25 @@ async def measure_cases(server: Any, postgres: PostgresServer, rows: int) -> dic
         await db.execute("vacuum analyze", timeout=600)
         if name == "held xmin":
             await other.execute("begin isolation level repeatable read; select from media limit 1")
-        found[name] = await clean(db, 1, *arguments)
-        show(name, found[name])
+        show(report, name, await clean(db, 1, *arguments), bare)
         await db.close()
         await other.close()
         await server.execute("drop database one_case with (force)")
-    return found
+    await server.close()
 
 
-async def new_database(server: Any, postgres: PostgresServer, name: str) -> Any:
-    await server.execute(f"create database {name}")
-    await asyncio.to_thread(migrate, SecretStr(postgres.dsn(name)))
-    return await asyncpg.connect(postgres.dsn(name))
-
-
-async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("programs", nargs="?", type=Path, help="a folder of Postgres programs")
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--rounds", type=int, default=15, help="of queueing and finishing")
-    arguments = parser.parse_args()
-    scale = 10 if arguments.short else 1
+async def run(bench: Bench) -> None:
+    report, scale = bench.report, bench.size(1, 10)
     sizes = [10_000 // scale, 1_000_000 // scale, 5_000_000 // scale]
-    found: dict[str, Any] = {}
-    with PostgresServer(arguments.programs, settings=DURABLE) as postgres:
-        server: Any = await asyncpg.connect(postgres.dsn())
-        found["postgres"] = await server.fetchval("select version()")
-        print(found["postgres"])
-        await (await new_database(server, postgres, "bookkeeping")).close()
-        found["bookkeeping"] = await measure_bookkeeping(
-            postgres.dsn("bookkeeping"), 4000 // scale, arguments.rounds
-        )
-        found["cleanup_cases"] = await measure_cases(server, postgres, 1_000_000 // scale)
-        db: Any = await new_database(server, postgres, "growth")
-        found["stats_ms"] = await measure_stats(db, sizes, scale)
-        found["cleanup"] = await measure_cleanup(db, 1_000_000 // scale, sizes[-1])
+    with bench.postgres(SETTINGS) as postgres:
+        bookkeeping = await new_database(postgres, "bookkeeping")
+        await measure_bookkeeping(report, bookkeeping, 4000 // scale, bench.size(15, 7))
+        await measure_cases(report, postgres, 1_000_000 // scale)
+        db: Any = await asyncpg.connect(await new_database(postgres, "growth"))
+        await measure_stats(report, db, sizes, scale)
+        await measure_cleanup(report, db, 1_000_000 // scale, sizes[-1])
         await db.close()
-        await server.close()
-    print("\n" + json.dumps(found))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main(__doc__, lambda bench: asyncio.run(run(bench)))
