@@ -28,6 +28,8 @@ from poller.sandbox.postgres import PostgresServer
 DURABLE: dict[str, str] = {}
 """Postgres's own settings: every commit is on disk when it is answered."""
 SHOWN = ("server_version", "fsync", "synchronous_commit", "shared_buffers")
+MIGRATED = "migrated"
+"""The database that others with pgmedia's schema are copies of."""
 
 Choice = TypeVar("Choice")
 
@@ -76,9 +78,6 @@ def flush_ms(folder: Path) -> float:
             os.fdatasync(file.fileno())
             times.append(1000 * (time.perf_counter() - begun))
     return statistics.median(times)
-
-
-MIGRATED = "migrated"
 
 
 async def new_database(postgres: PostgresServer, name: str, *, migrated: bool = True) -> str:

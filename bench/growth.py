@@ -19,42 +19,14 @@ from uuid import uuid4
 import asyncpg
 
 from bench.command import Bench, main, new_database
-from bench.lifecycle import fill as fill_media
+from bench.filling import fill_media, fill_queue
 from bench.report import Aim
 from poller.sandbox.postgres import FAST_AND_FORGETFUL
 
 SETTINGS = {**FAST_AND_FORGETFUL, "shared_buffers": "1GB", "max_wal_size": "8GB"}
-NUMBERS = 20
 BATCH = 16
 ROUNDS = 25
 SMALL = 1000
-
-FILL_QUEUE = f"""
-with message as (
-    insert into messages (whatsapp_message_id, phone_number_id, sent_at)
-    select 'backlog-' || i, (i % {NUMBERS})::text, now()
-    from generate_series($1::bigint, $2::bigint) i
-    returning id, phone_number_id, whatsapp_message_id
-),
-added as (
-    insert into media (message_id, whatsapp_media_id, media_type, mime_type, message_sent_at)
-    select id, whatsapp_message_id, 'image', 'image/jpeg', now() from message
-    returning id, message_id, whatsapp_media_id
-)
-insert into media_processing_queue (
-    id, message_id, whatsapp_media_id, source, status, due_at, max_attempts)
-select a.id, a.message_id, a.whatsapp_media_id, 'whatsapp:' || m.phone_number_id, 'pending',
-    now() + $3::interval, 12
-from added a
-join message m on m.id = a.message_id
-"""
-
-
-async def fill_queue(db: Any, count: int, due_in: str = "0") -> None:
-    first = await db.fetchval("select count(*) from messages") + 1
-    for start in range(first, first + count, 100_000):
-        last = min(start + 99_999, first + count - 1)
-        await db.execute(FILL_QUEUE.replace("$3", f"'{due_in}'"), start, last, timeout=600)
 
 
 async def nothing(_db: Any, _size: int) -> None:
@@ -144,7 +116,7 @@ async def run(bench: Bench) -> None:
         for title, prepare, of_size, is_long in CASES:
             if is_long and bench.short:
                 continue
-            size = of_size // bench.size(1, 10)
+            size = of_size // bench.size(1, 20)
             name = title.format(size)
             medians = await measure(await new_database(postgres, "growth"), prepare, size)
             if not small:

@@ -22,7 +22,7 @@ from typing import Any
 import asyncpg
 
 from bench.command import Bench, main, new_database
-from bench.growth import fill_queue
+from bench.filling import fill_queue
 from bench.large_files import write_file
 from bench.report import Aim, Report
 from bench.stand_ins import ask, offer, stand_ins

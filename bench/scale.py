@@ -118,7 +118,7 @@ def show_limits(report: Report, figures: Figures, cost: Cost) -> None:
         )  # fmt: skip
     report.table(
         "What a file leaves, of new content, queued and stored",
-        ("", ""), ("bytes", ",.0f"), ("of the median file of 100 KB", ".1%"),
+        ("", ""), ("bytes", ",.0f"), ("of a file of 100 KB", ".1%"),
     )  # fmt: skip
     report.add("WAL", cost.wal_bytes, cost.wal_bytes / 100_000)
     report.add("rows and indexes", cost.kept_bytes, cost.kept_bytes / 100_000)

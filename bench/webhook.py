@@ -41,7 +41,6 @@ from tests.webhook.payloads import (
 )
 
 SIZES = (50, 500, 5000)
-ROUNDS = 5
 CALLS_PER_SECOND = 50
 
 # The bound of a call: its rows, written into tables alike with no questions asked.
@@ -65,8 +64,9 @@ async def measure_history(bench: Bench, dsn: str) -> None:
         f" select t.* from {table} t where {condition})"
         for table, condition in ROWS.items()
     )
+    rounds = bench.size(5, 3)
     bench.report.table(
-        f"A history in one call, median of {ROUNDS}, ms",
+        f"A history in one call, median of {rounds}, ms",
         ("messages", ""), ("MB", ".2f"), ("new call", ",.0f"), ("a message", ".3f"),
         ("the rows alone", ",.0f"), ("ratio", ".1f"), ("the same again", ",.0f"),
     )  # fmt: skip
@@ -76,7 +76,7 @@ async def measure_history(bench: Bench, dsn: str) -> None:
         again: list[float] = []
         bare: list[float] = []
         body = ""
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             messages = [message() for _ in range(size)]
             body = json.dumps(history(*messages, threads=10))
             summary = json.loads(await timed(new, db.fetchval(RECEIVE, body)))

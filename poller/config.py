@@ -9,7 +9,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import parse_qsl
 
 import httpx
@@ -216,6 +216,22 @@ class Settings(BaseSettings):
         ge=0,
         le=86_400,
         description="After SIGTERM, how long work in hand may take before it is given back.",
+    )
+    pgmedia_metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of /metrics, /healthz and /readyz of `pgmedia poll` and `webhook`.",
+    )
+    pgmedia_metrics_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65535,
+        description="Port of these; without one there are none. 0: any free one, which the log "
+        "names. Each process needs its own.",
+    )
+    pgmedia_log_format: Literal["auto", "json", "plain"] = Field(
+        default="auto",
+        description="How `pgmedia poll` and `webhook` log: auto is plain lines on a terminal, and "
+        "otherwise a JSON object a line.",
     )
     pgmedia_poller_name: Name = Field(
         default_factory=lambda: f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}",

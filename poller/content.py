@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Literal, Self, cast
 
@@ -66,16 +66,22 @@ class Spool:
         self._file.seek(0)
         return self._file.read()
 
-    def content(self) -> bytes | AsyncIterator[bytes]:
-        """The body of an upload: the bytes themselves when they are in memory, else in pieces."""
-        return self.read() if self.in_memory else self._pieces()
+    def content(
+        self, handed_out: Callable[[int], object] = lambda _: None
+    ) -> bytes | AsyncIterator[bytes]:
+        """The body of an upload: the bytes themselves when they are in memory, else in pieces.
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+        `handed_out` is told the size of each piece.
+        """
+        return self.read() if self.in_memory else self._pieces(handed_out)
+
+    async def _pieces(self, handed_out: Callable[[int], object]) -> AsyncIterator[bytes]:
         self._file.seek(0)
         read = 0
         try:
             while piece := self._file.read(PIECE_BYTES):
                 read += len(piece)
+                handed_out(len(piece))
                 yield piece
         except OSError as error:
             self.lost = SpoolError("spool_lost", f"cannot read the download: {error.strerror}")

@@ -16,9 +16,11 @@ from uuid import UUID
 
 import asyncpg
 
+from poller.attempt import Outcome
 from poller.db import DATABASE_AWAY, Database, Listener, WrongProjectError
 from poller.deletions import remove_files
 from poller.http import describe_error, plain
+from poller.logs import of_job
 from poller.pipeline import Pipeline
 from poller.records import Job
 
@@ -30,6 +32,10 @@ GOODBYE_SECONDS = 3.0
 """How long a database that stands still may hold up the end."""
 HOUSE_SECONDS = 20.0
 """How often a poller asks whether maintenance is due."""
+TELL_SECONDS = 3.0
+"""How often a poller at work tells the database how far it is."""
+MOST_TOLD = 32
+"""Of more attachments than these, the oldest, it does not tell."""
 POLL_SOON_SECONDS = (0.02, 0.08, 0.32)
 """First waits of a poller that has just run out of work; then Settings.pgmedia_poll_seconds."""
 
@@ -58,12 +64,30 @@ class Poller:
         self._wake = asyncio.Event()
         self._remove_wake = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._running: dict[asyncio.Task[str], Job] = {}
+        self._running: dict[asyncio.Task[Outcome], Job] = {}
         self._unfinished: list[Job] = []
         self._mode: Literal["listen", "poll"] = "poll"
         self._lease_seconds = 15.0
         self._renewed = time.monotonic()
         self._error: BaseException | None = None
+        self._turned = time.monotonic()
+        self._metrics = pipeline.metrics
+        self._metrics.slots.set(concurrency)
+        self._metrics.slots_in_use.set_function(lambda: len(self._running))
+
+    @property
+    def mode(self) -> Literal["listen", "poll"]:
+        """Woken by LISTEN/NOTIFY, or looking by itself."""
+        return self._mode
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    @property
+    def standstill_seconds(self) -> float:
+        """Since when it has not looked for work; a poller that stops need not."""
+        return 0.0 if self.is_stopping else time.monotonic() - self._turned
 
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the work in hand is done or given back."""
@@ -83,7 +107,7 @@ class Poller:
         WrongProjectError when the files turn out to be in another project; work in hand is given
         back at once.
         """
-        keepers = [self._keep_leases, self._keep_house]
+        keepers = [self._keep_leases, self._keep_telling, self._keep_house]
         if not drain:
             keepers.append(self._keep_removing)
             if self._listen is not None:
@@ -91,11 +115,7 @@ class Poller:
         side_tasks = [asyncio.create_task(self._keep_alive(keeper)) for keeper in keepers]
         try:
             await self._work(drain=drain)
-            while (
-                drain
-                and not self._stopping.is_set()
-                and await remove_files(self._database, self._pipeline.storage)
-            ):
+            while drain and not self._stopping.is_set() and await self._remove_files():
                 pass
             if drain:
                 await self._keep_house_once()
@@ -115,6 +135,7 @@ class Poller:
     async def _work(self, *, drain: bool) -> None:
         idle_waits = iter(POLL_SOON_SECONDS)
         while not self._stopping.is_set():
+            self._turned = time.monotonic()
             self._wake.clear()  # before looking, so that no wake-up is lost
             try:
                 if await self._fill():
@@ -124,7 +145,7 @@ class Poller:
             except DATABASE_AWAY as error:
                 if drain:
                     raise
-                log.warning("cannot claim: %s", describe_error(error))
+                self._met_absence("cannot claim", error)
             except WrongProjectError as error:
                 self._give_up(error)
                 return
@@ -146,7 +167,7 @@ class Poller:
             task.add_done_callback(self._done)
         return len(jobs)
 
-    def _done(self, task: asyncio.Task[str]) -> None:
+    def _done(self, task: asyncio.Task[Outcome]) -> None:
         job = self._running.pop(task)
         if task.cancelled():
             self._unfinished.append(job)
@@ -154,7 +175,11 @@ class Poller:
             self._unfinished.append(job)
             self._give_up(error)
         else:
-            log.info("media %s: attempt %s: %s", job.id, job.attempt, task.result())
+            outcome = task.result()
+            extra = of_job(job, outcome=outcome.verdict)
+            if outcome.code is not None:
+                extra["code"] = outcome.code
+            log.info("attempt %s: %s", job.attempt, outcome, extra=extra)
         self._wake.set()
 
     async def _finish(self) -> None:
@@ -189,13 +214,28 @@ class Poller:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
         while True:
             try:
-                self._lease_seconds = await self._database.heartbeat(
-                    self._mode, len(self._running), self._project_url
-                )
+                await self._tell()
                 await self._renew()
             except DATABASE_AWAY as error:
-                log.warning("leases not renewed: %s", describe_error(error))
+                self._met_absence("leases not renewed", error)
             await asyncio.sleep(self._lease_seconds / 3)
+
+    async def _keep_telling(self) -> None:
+        """Tell how far the work is, for whoever watches; only while there is any, or just was."""
+        told = 0
+        while True:
+            await asyncio.sleep(TELL_SECONDS)
+            if self._running or told:
+                told = len(self._running)
+                with contextlib.suppress(*DATABASE_AWAY):  # the next renewal says it
+                    await self._tell()
+
+    async def _tell(self) -> None:
+        oldest = sorted(self._pipeline.attempts.values(), key=lambda one: one.began)[:MOST_TOLD]
+        self._lease_seconds = await self._database.heartbeat(
+            self._mode, len(self._running), [one.progress() for one in oldest],
+            project_url=self._project_url,
+        )  # fmt: skip
 
     async def _renew(self) -> None:
         running, now = dict(self._running), time.monotonic()
@@ -203,7 +243,7 @@ class Poller:
         self._renewed = now
         for task, job in running.items():
             if job.id not in held and not task.done():
-                log.warning("media %s: lease lost, work dropped", job.id)
+                log.warning("lease lost, work dropped", extra=of_job(job))
                 task.cancel()
 
     async def _keep_removing(self) -> None:
@@ -212,13 +252,20 @@ class Poller:
             self._remove_wake.clear()
             removed = 0
             try:
-                removed = await remove_files(self._database, self._pipeline.storage)
+                removed = await self._remove_files()
             except DATABASE_AWAY as error:
-                log.warning("files not removed: %s", describe_error(error))
+                self._met_absence("files not removed", error)
             if not removed:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._remove_wake.wait()
+
+    async def _remove_files(self) -> int:
+        return await remove_files(self._database, self._pipeline.storage, self._metrics.removals)
+
+    def _met_absence(self, what: str, error: BaseException) -> None:
+        self._metrics.database_errors.inc()
+        log.warning("%s: %s", what, describe_error(error))
 
     async def _keep_house(self) -> None:
         """Run maintenance; the database says when it is due, and lets one poller at it."""
@@ -264,4 +311,5 @@ class Poller:
     def _set_mode(self, mode: Literal["listen", "poll"]) -> None:
         if mode != self._mode:
             self._mode = mode
+            self._metrics.listening.set(mode == "listen")
             log.info("woken by LISTEN/NOTIFY" if mode == "listen" else "polling: cannot listen")

@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 
+from poller.attempt import Attempt, Outcome
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
+from poller.logs import about_job
+from poller.metrics import PollerMetrics
 from poller.records import Failure, Job, UploadVerdict
 from poller.storage import Storage
 from poller.whatsapp import Source, WhatsApp
@@ -26,22 +30,10 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 LEASE_LOST = "lease lost"
+GIVEN_BACK = "given back"
 
 RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between calls to a database that is away; the last one repeats."""
-
-
-@dataclass(slots=True)
-class Stopwatch:
-    """Milliseconds by step, for the audit trail."""
-
-    timings: dict[str, int] = field(default_factory=dict[str, int])
-    _since: float = field(default_factory=time.monotonic)
-
-    def lap(self, step: str) -> None:
-        now = time.monotonic()
-        self.timings[f"{step}_ms"] = round((now - self._since) * 1000)
-        self._since = now
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +47,34 @@ class Pipeline:
     encoder: Inspector
     spool_memory_bytes: int
     spool_folder: Path | None
+    metrics: PollerMetrics = field(default_factory=PollerMetrics)
+    attempts: dict[UUID, Attempt] = field(default_factory=dict[UUID, Attempt])
+    """What is being worked on, by media id."""
     discards: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     """Uploads that are being seen off; whoever ends the poller lets them end first."""
 
-    async def process(self, job: Job) -> str:
-        """Work on one claimed attachment and report how it went; returns the verdict, for the log.
+    async def process(self, job: Job) -> Outcome:
+        """Work on one claimed attachment and report how it went; returns that, for the log.
 
         Raises nothing but cancellation and WrongProjectError: whatever else goes wrong is reported
         to the database, and when the lease was lost, nothing is.
         """
+        about_job(job)
+        attempt = self.attempts[job.id] = Attempt(job, self.metrics)
+        outcome = Outcome(GIVEN_BACK)
         try:
-            return await self._process(job)
+            outcome = await self._attempt(job, attempt)
+        finally:
+            del self.attempts[job.id]
+            self.metrics.ended(outcome.verdict, outcome.code, time.monotonic() - attempt.began)
+        return outcome
+
+    async def _attempt(self, job: Job, attempt: Attempt) -> Outcome:
+        try:
+            return await self._process(job, attempt)
         except LeaseLostError as error:
-            log.warning("media %s: lease lost: %s", job.id, error)
-            return LEASE_LOST
+            log.warning("lease lost: %s", error)
+            return Outcome(LEASE_LOST)
         except ProviderError as error:
             failure = error.failure
         except SpoolError as error:
@@ -78,12 +84,12 @@ class Pipeline:
         except WrongProjectError:  # no fault of the job: it is to be given back
             raise
         except Exception as error:
-            log.exception("media %s: unexpected error", job.id)
+            log.exception("unexpected error")
             failure = Failure("poller", f"unexpected {type(error).__name__}")
         return await self._report(job, failure)
 
-    async def _process(self, job: Job) -> str:
-        watch = Stopwatch()
+    async def _process(self, job: Job, attempt: Attempt) -> Outcome:
+        self.metrics.queue_wait.observe(job.waited_seconds)
         if job.source_url is not None and self.whatsapp.trusts(job.source_url):
             source = Source(job.source_url)  # should it fail, the next attempt is given none
         else:
@@ -92,25 +98,31 @@ class Pipeline:
             lambda: self.database.describe(job, source.mime_type, source.file_size, source.sha256)
         )
         if asked.verdict != "download":
-            return asked.verdict
-        watch.lap("describe")
+            return Outcome(asked.verdict, asked.reason)
+        attempt.ends_step("download", source.file_size)
         with contextlib.ExitStack() as spools:
             spool = spools.enter_context(self._spool())
-            await self.whatsapp.download(source.url, asked.max_bytes, spool.write)
-            watch.lap("download")
+
+            def write(piece: bytes) -> None:
+                spool.write(piece)
+                attempt.bytes_done = spool.size
+                self.metrics.downloaded.inc(len(piece))
+
+            await self.whatsapp.download(source.url, asked.max_bytes, write)
+            attempt.ends_step("check", spool.size)
             facts = await self.inspector.examine(spool)
-            watch.lap("check")
             begun = await persistently(
                 lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
             )
             if begun.verdict == "quarantine":
                 return await self._quarantine(job, begun, spool)
             if begun.verdict == "encode":
+                attempt.ends_step("encode", spool.size)
                 begun, spool = await self.encode(job, begun, spool, spools)
-                watch.lap("encode")
             if begun.verdict != "upload":
-                return begun.verdict
-            return await self._store(job, begun, spool, watch)
+                return Outcome(begun.verdict, begun.reason)
+            attempt.ends_step("upload", spool.size)
+            return await self._store(job, begun, spool, attempt)
 
     async def encode(
         self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
@@ -136,7 +148,7 @@ class Pipeline:
                 encoded.close()
         return asked, held
 
-    async def _quarantine(self, job: Job, place: UploadVerdict, spool: Spool) -> str:
+    async def _quarantine(self, job: Job, place: UploadVerdict, spool: Spool) -> Outcome:
         """Put refused bytes where nobody is served them; wherever they end, they are refused."""
         assert place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
@@ -154,13 +166,18 @@ class Pipeline:
         except ProviderError as error:
             status = error.failure.http_status or 0
             stored = False if 400 <= status < 500 else None
-            log.warning("media %s: not put into quarantine: %s", job.id, error.failure.text)
-        return await persistently(lambda: self.database.settle_quarantine(job, path, stored=stored))
+            log.warning("not put into quarantine: %s", error.failure.text)
+        settled = await persistently(
+            lambda: self.database.settle_quarantine(job, path, stored=stored)
+        )
+        return Outcome(settled, place.reason)
 
     def _spool(self) -> Spool:
         return Spool(self.spool_memory_bytes, self.spool_folder)
 
-    async def _store(self, job: Job, place: UploadVerdict, spool: Spool, watch: Stopwatch) -> str:
+    async def _store(
+        self, job: Job, place: UploadVerdict, spool: Spool, attempt: Attempt
+    ) -> Outcome:
         """Upload and record; whatever came of it, no file stays that nothing knows of."""
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
@@ -170,28 +187,30 @@ class Pipeline:
             await self.storage.upload(
                 bucket,
                 path,
-                spool.content(),
+                spool.content(attempt.uploads),
                 size=spool.size,
                 content_type=place.content_type,
                 cache_control=place.cache_control,
             )
             answered = True
-            watch.lap("upload")
-            await persistently(lambda: self.database.finish_upload(job, object_id, watch.timings))
+            attempt.ends_step(None)
+            await persistently(lambda: self.database.finish_upload(job, object_id, attempt.timings))
         except ProviderError as error:  # it may be there all the same
             failure = error.failure if spool.lost is None else _of_spool(spool.lost)
-            verdict = await self._report(job, failure)
+            outcome = await self._report(job, failure)
         except LeaseLostError as error:
-            log.warning("media %s: lease lost: %s", job.id, error)
-            verdict = LEASE_LOST
+            log.warning("lease lost: %s", error)
+            outcome = Outcome(LEASE_LOST)
         except asyncio.CancelledError:
             await self._discard(bucket, path, answered=answered)
             raise
         else:
-            return "stored"
-        if verdict == LEASE_LOST:
+            self.metrics.uploaded.inc(spool.size)
+            self.metrics.file_size.observe(spool.size)
+            return Outcome("stored")
+        if outcome.verdict == LEASE_LOST:
             await self._discard(bucket, path, answered=answered)
-        return verdict
+        return outcome
 
     async def _discard(self, bucket: str, path: str, *, answered: bool) -> None:
         """Goes on when the work on the attachment is cancelled, or cancelled again."""
@@ -202,17 +221,15 @@ class Pipeline:
         task.add_done_callback(self.discards.discard)
         await asyncio.shield(task)
 
-    async def _report(self, job: Job, failure: Failure) -> str:
+    async def _report(self, job: Job, failure: Failure) -> Outcome:
         try:
             verdict = await persistently(lambda: self.database.fail(job, failure))
         except LeaseLostError as error:
-            log.warning("media %s: lease lost: %s", job.id, error)
+            log.warning("lease lost: %s", error)
             await persistently(lambda: self.database.note_late_failure(job, failure))
-            return LEASE_LOST
-        log.warning(
-            "media %s: %s, %s: %s", job.id, verdict.verdict, verdict.failure_code, failure.text
-        )
-        return verdict.verdict
+            return Outcome(LEASE_LOST)
+        log.warning("%s, %s: %s", verdict.verdict, verdict.failure_code, failure.text)
+        return Outcome(verdict.verdict, verdict.failure_code)
 
 
 def _of_spool(error: SpoolError) -> Failure:

@@ -10,11 +10,15 @@ import signal
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+import asyncpg
+
 from poller.config import Settings, SettingsError
-from poller.db import Database, Listener, has_own_session
+from poller.db import DATABASE_AWAY, Database, Listener, has_own_session
 from poller.http import open_client
 from poller.inspector import Inspector
 from poller.loop import Poller
+from poller.metrics import PollerMetrics
+from poller.monitor import PROBE_SECONDS, Monitor, NotWellError, monitored, reach
 from poller.pipeline import Pipeline, persistently
 from poller.service_key import judge_service_key
 from poller.storage import Storage
@@ -23,13 +27,60 @@ from poller.whatsapp import WhatsApp
 log = logging.getLogger(__name__)
 
 
+STANDSTILL_SECONDS = 300.0
+"""A poller that has not looked for work for so long is stuck: no call of it may last as long."""
+
+
+class Health:
+    """What a poller answers to /healthz, /readyz and /metrics; there is none while it connects."""
+
+    def __init__(self, metrics: PollerMetrics) -> None:
+        self._metrics = metrics
+        self.poller: Poller | None = None
+        self.database: Database | None = None
+
+    def monitor(self) -> Monitor:
+        return Monitor(self._metrics.registry, self._alive, self._ready, self._refresh)
+
+    async def _alive(self) -> str:
+        if self.poller is None:
+            return "connecting to the database"
+        if (seconds := self.poller.standstill_seconds) > STANDSTILL_SECONDS:
+            raise NotWellError(f"has not looked for work for {seconds:.0f} s")
+        return "stopping" if self.poller.is_stopping else "at work"
+
+    async def _ready(self) -> str:
+        if self.poller is None or self.database is None:
+            raise NotWellError("connecting to the database")
+        if self.poller.is_stopping:
+            raise NotWellError("stopping")
+        await reach(self.database)
+        return "woken by LISTEN" if self.poller.mode == "listen" else "polling"
+
+    async def _refresh(self) -> None:
+        figures = None
+        if self.database is not None:
+            with contextlib.suppress(*DATABASE_AWAY, asyncpg.PostgresError):
+                async with asyncio.timeout(PROBE_SECONDS):
+                    figures = await self.database.queue_figures()
+        self._metrics.queue.show(figures)
+
+
 async def poll(settings: Settings, *, drain: bool) -> None:
     """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database.
 
-    Raises SettingsError for a key that cannot be the service key, and WrongProjectError when
-    SUPABASE_URL is not where the files are, or no longer.
+    Raises SettingsError for a key that cannot be the service key, WrongProjectError when
+    SUPABASE_URL is not where the files are, or no longer, and ListenError when the address of the
+    metrics is taken.
     """
     _check_key(settings)
+    metrics = PollerMetrics()
+    health = Health(metrics)
+    async with monitored(settings, health.monitor()):
+        await _poll(settings, metrics, health, drain=drain)
+
+
+async def _poll(settings: Settings, metrics: PollerMetrics, health: Health, *, drain: bool) -> None:
     connecting = asyncio.create_task(_connect(settings, drain=drain))
     _on_signals(connecting.cancel, connecting.cancel)
     try:
@@ -38,9 +89,11 @@ async def poll(settings: Settings, *, drain: bool) -> None:
         return
     try:
         async with contextlib.AsyncExitStack() as stack:
-            pipeline = await _pipeline(settings, database, stack)
-            await _run(settings, pipeline, listen=own_session, drain=drain)
+            health.database = database
+            pipeline = await _pipeline(settings, database, metrics, stack)
+            await _run(settings, pipeline, health, listen=own_session, drain=drain)
     finally:
+        health.database = None
         await database.close()
 
 
@@ -68,7 +121,7 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
         )
         try:
             # a missing schema or right, or another project, is said before any work
-            await database.heartbeat("poll", 0, settings.supabase_url)
+            await database.heartbeat("poll", 0, project_url=settings.supabase_url)
         except BaseException:
             await database.close()
             raise
@@ -78,7 +131,10 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
 
 
 async def _pipeline(
-    settings: Settings, database: Database, stack: contextlib.AsyncExitStack
+    settings: Settings,
+    database: Database,
+    metrics: PollerMetrics,
+    stack: contextlib.AsyncExitStack,
 ) -> Pipeline:
     assert settings.supabase_url  # noqa: S101
     assert settings.supabase_service_key  # noqa: S101
@@ -124,10 +180,13 @@ async def _pipeline(
         encoder=encoder,
         spool_memory_bytes=settings.pgmedia_spool_memory_bytes,
         spool_folder=settings.pgmedia_spool_folder,
+        metrics=metrics,
     )
 
 
-async def _run(settings: Settings, pipeline: Pipeline, *, listen: bool, drain: bool) -> None:
+async def _run(
+    settings: Settings, pipeline: Pipeline, health: Health, *, listen: bool, drain: bool
+) -> None:
     database = pipeline.database
 
     def open_listener(heard: Callable[[], None]) -> Awaitable[Listener]:
@@ -141,6 +200,7 @@ async def _run(settings: Settings, pipeline: Pipeline, *, listen: bool, drain: b
         grace_seconds=settings.pgmedia_grace_seconds,
         project_url=settings.supabase_url,
     )
+    health.poller = poller
     _on_signals(poller.stop, poller.stop_now)
     log.info("poller %s: %s at once", database.poller, settings.pgmedia_concurrency)
     if not listen:

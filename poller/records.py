@@ -12,7 +12,10 @@ MOST_BYTES = 2**63
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed attachment. (id, poller, fencing_token) goes with every later call about it."""
+    """A claimed attachment. (id, poller, fencing_token) goes with every later call about it.
+
+    `waited_seconds`: from when it was due to the claim.
+    """
 
     id: UUID
     fencing_token: int
@@ -20,6 +23,7 @@ class Job:
     whatsapp_media_id: str
     phone_number_id: str | None
     source_url: str | None
+    waited_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

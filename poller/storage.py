@@ -153,7 +153,9 @@ class Storage:
                     json=json,
                 ) as response,
             ):  # fmt: skip
-                return _Answer(response, await first_bytes(response, ANSWER_BYTES))
+                body = await first_bytes(response, ANSWER_BYTES)
+                # a gateway may quote what it refuses, and a refusal's text is kept and shown
+                return _Answer(response, body.replace(key.encode(), b"..."))
         except NETWORK_ERRORS as error:
             failure = Failure("storage", describe_error(error), provider_code=network_code(error))
             raise ProviderError(failure) from error

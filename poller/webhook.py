@@ -7,11 +7,12 @@ import hmac
 import json
 import logging
 import signal
-import socket
+import time
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import uvicorn
 from pydantic import SecretStr
@@ -25,6 +26,9 @@ from poller.config import Settings
 from poller.connection import GuardedConnection
 from poller.db import Database, DatabaseError, UnreadableError
 from poller.http import plain
+from poller.metrics import WebhookMetrics
+from poller.monitor import Monitor, NotWellError, monitored, reach
+from poller.serving import listen, url_of
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,6 @@ RETRY_AFTER_SECONDS = 5
 TOO_LARGE = f"more than {MAX_BODY_BYTES} bytes"
 HANG_UP = {"Connection": "close"}
 """Else the rest of a body that is not wanted would be read to its end."""
-BACKLOG = 2048
-"""Connections that may wait to be accepted, as many as uvicorn's own default."""
 KEEP_ALIVE_SECONDS = 75
 """Longer than proxies keep an idle connection: none sends a call into one that just closed."""
 DATABASE_CONNECTIONS = 8
@@ -48,10 +50,6 @@ MOST_CONNECTIONS = 256
 
 class TooLargeError(Exception):
     """The body has more than MAX_BODY_BYTES."""
-
-
-class ListenError(Exception):
-    """The address to serve on is not there, or taken."""
 
 
 class RefusedUnread(PlainTextResponse):
@@ -84,6 +82,7 @@ class Door:
     database: Database
     app_secret: SecretStr
     verify_token: SecretStr
+    metrics: WebhookMetrics = field(default_factory=WebhookMetrics)
 
     async def verify(self, request: Request) -> Response:
         """Meta checks that the address is ours: answer the challenge if it knows our token."""
@@ -92,35 +91,53 @@ class Door:
         if query.get("hub.mode") != "subscribe" or not hmac.compare_digest(
             token, query.get("hub.verify_token", "").encode()
         ):
+            self.metrics.requests.labels("not_verified").inc()
             return PlainTextResponse("the verify token is not ours", 403)
+        self.metrics.requests.labels("verified").inc()
         return PlainTextResponse(query.get("hub.challenge", ""))
 
     async def receive(self, request: Request) -> Response:
-        """A call. Nothing is done with a body whose signature has not been checked."""
+        """A call: counted and timed."""
+        began, result = time.monotonic(), "error"
+        try:
+            result, answer = await self._receive(request)
+        finally:
+            self.metrics.requests.labels(result).inc()
+            self.metrics.duration.observe(time.monotonic() - began)
+        return answer
+
+    async def _receive(self, request: Request) -> tuple[str, Response]:
+        """What became of the call, and the answer.
+
+        Nothing is done with a body whose signature has not been checked.
+        """
         if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
-            return RefusedUnread()
+            return "too_large", RefusedUnread()
         try:
             body = await read_body(request)
         except TooLargeError:
-            return PlainTextResponse(TOO_LARGE, 413, HANG_UP)
+            return "too_large", PlainTextResponse(TOO_LARGE, 413, HANG_UP)
         except ClientDisconnect:
-            return Response(status_code=499)  # nobody hears it
+            return "disconnected", Response(status_code=499)  # nobody hears it
         if not self.signed(body, request.headers.get("x-hub-signature-256", "")):
             log.warning("webhook: refused a call with a bad signature")
-            return PlainTextResponse("the signature does not fit the body", 403)
+            return "bad_signature", PlainTextResponse("the signature does not fit the body", 403)
         try:
-            summary = await self.database.receive_webhook(body)
+            summary = json.loads(await self.database.receive_webhook(body))
         except UnreadableError as error:
-            log.warning("webhook: refused a signed call: %s", error)
-            if str(error) == "too_deep":  # will never be less, so Meta need not send it again
-                return PlainTextResponse("nested too deeply to be stored: counted and dropped")
-            return PlainTextResponse("the body is not JSON", 400)
+            reason = str(error)
+            log.warning("webhook: refused a signed call: %s", reason)
+            if reason == "too_deep":  # will never be less, so Meta need not send it again
+                text = "nested too deeply to be stored: counted and dropped"
+                return reason, PlainTextResponse(text)
+            return reason, PlainTextResponse("the body is not JSON", 400)
         except DatabaseError as error:
             log.warning("webhook: not stored: %s", plain(error))
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
-            return PlainTextResponse("cannot be stored now", 503, headers)
+            return "unavailable", PlainTextResponse("cannot be stored now", 503, headers)
+        self.metrics.stored(summary)
         log_summary(summary)
-        return PlainTextResponse("ok")
+        return "stored", PlainTextResponse("ok")
 
     def signed(self, body: bytes, signature: str) -> bool:
         """Compare in constant time with what only Meta and we can make."""
@@ -144,26 +161,25 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def log_summary(summary: str) -> None:
+def log_summary(summary: dict[str, Any]) -> None:
     """Counts alone: behind an error's code may be a sender's number and words."""
-    counts = json.loads(summary)
     codes: Counter[str] = Counter()
-    for problem, times in counts["errors"].items():
+    for problem, times in summary["errors"].items():
         codes[plain(problem.partition(":")[0])] += times
     level = logging.WARNING if any("_refused" in code for code in codes) else logging.INFO
-    log.log(level, "webhook: %s", json.dumps(counts | {"errors": codes}))
+    counts = summary | {"errors": codes}
+    log.log(level, "webhook: %s", json.dumps(counts), extra={"webhook": counts})
 
 
-def application(database: Database, app_secret: SecretStr, verify_token: SecretStr) -> Starlette:
+def application(door: Door) -> Starlette:
     """The ASGI application, which closes the database when it ends."""
-    door = Door(database, app_secret, verify_token)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         try:
             yield
         finally:
-            await database.close()
+            await door.database.close()
 
     routes = [
         Route(PATH, door.verify, methods=["GET"]),
@@ -180,7 +196,11 @@ async def serve(settings: Settings) -> None:
     A database that is away is no reason to stop or not to start. Raises ListenError.
     """
     assert settings.whatsapp_app_secret and settings.whatsapp_verify_token  # noqa: S101, PT018
-    sockets = listen(settings.pgmedia_webhook_host, settings.pgmedia_webhook_port)
+    sockets = listen(
+        settings.pgmedia_webhook_host,
+        settings.pgmedia_webhook_port,
+        "PGMEDIA_WEBHOOK_HOST and PGMEDIA_WEBHOOK_PORT",
+    )
     database = await Database.connect(
         settings.database_url.get_secret_value(),
         settings.pgmedia_poller_name,
@@ -188,15 +208,36 @@ async def serve(settings: Settings) -> None:
         own_session=False,
         connect_now=False,
     )
-    app = application(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token)
-    server = uvicorn.Server(server_config(settings, app))
+    door = Door(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token)
+    server = uvicorn.Server(server_config(settings, application(door)))
     # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, _do_nothing)
-    for one in sockets:
-        host, port = one.getsockname()[:2]
-        log.info("webhook: running on http://%s:%s", f"[{host}]" if ":" in host else host, port)
-    await server.serve(sockets)
+    async with monitored(settings, monitor(door)):
+        for one in sockets:
+            log.info("webhook: running on %s", url_of(one))
+        await server.serve(sockets)
+
+
+def monitor(door: Door) -> Monitor:
+    """What the door answers to /healthz, /readyz and /metrics."""
+
+    async def alive() -> str:
+        return "at the door"
+
+    async def ready() -> str:
+        await reach(door.database)
+        return "the database answers"
+
+    async def refresh() -> None:
+        try:
+            await reach(door.database)
+        except NotWellError:
+            door.metrics.database_up.set(0)
+        else:
+            door.metrics.database_up.set(1)
+
+    return Monitor(door.metrics.registry, alive, ready, refresh)
 
 
 def server_config(
@@ -214,28 +255,6 @@ def server_config(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=round(settings.pgmedia_grace_seconds),
     )
-
-
-def listen(host: str, port: int) -> list[socket.socket]:
-    """A listening socket for each address of the host. Raises ListenError."""
-    sockets: list[socket.socket] = []
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, address in dict.fromkeys((info[0], info[4]) for info in found):
-            one = socket.create_server(address[:2], family=family, backlog=BACKLOG)
-            sockets.append(one)
-            # Inherited by its connections. asyncio sets it only on sockets that it has made itself;
-            # without it an answer's second packet waits 40 ms for the client's acknowledgement.
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    except (OSError, UnicodeError) as error:
-        for one in sockets:
-            one.close()
-        reason = error.strerror if isinstance(error, OSError) else "no such host"
-        raise ListenError(
-            f"cannot listen on {host}:{port}: {reason}; see PGMEDIA_WEBHOOK_HOST and"
-            " PGMEDIA_WEBHOOK_PORT"
-        ) from error
-    return sockets
 
 
 def _do_nothing(*_: object) -> None:

@@ -75,6 +75,7 @@ POLLER = {
     "finish_media_upload",
     "get_media_bucket_policy",
     "get_media_project_url",
+    "get_media_queue_figures",
     "get_media_storage_stats",
     "heartbeat_media_poller",
     "leave_media_poller",

@@ -153,6 +153,7 @@ def environment(database: str, whatsapp: WhatsAppApi, storage: StorageApi) -> di
         "WHATSAPP_TOKEN": whatsapp.token,
         "PGMEDIA_TIMEOUT_SECONDS": "5",
         "PGMEDIA_POLL_SECONDS": "0.2",
+        "PGMEDIA_LOG_FORMAT": "plain",
     }
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from bench.queues.contender import NewLoop, Started
 from bench.queues.measuring import Watch
+from poller.attempt import Outcome
 from poller.db import Database, Listener
 from poller.loop import Poller
 from poller.migrate import migrate
@@ -51,18 +52,18 @@ class NoBytes(Pipeline):
     hash_of: Callable[[str], str]
     """The SHA-256 that WhatsApp tells of a media id."""
 
-    async def process(self, job: Job) -> str:
+    async def process(self, job: Job) -> Outcome:
         self.started(job.whatsapp_media_id)
         content_hash = self.hash_of(job.whatsapp_media_id)
         asked = await self.database.describe(job, "image/jpeg", 1000, content_hash)
         if asked.verdict != "download":
-            return asked.verdict
+            return Outcome(asked.verdict)
         place = await self.database.begin_upload(
             job, content_hash, 1000, {"mime_type": "image/jpeg"}
         )
         assert place.object_id is not None
         await self.database.finish_upload(job, place.object_id, {})
-        return "stored"
+        return Outcome("stored")
 
 
 def hash_of_new(reference: str) -> str:

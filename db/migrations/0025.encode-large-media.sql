@@ -58,7 +58,10 @@ alter table public.media_settings
     add column strip_public_images boolean not null default true,
     add column quarantine_refused boolean not null default false,
     add column quarantine_kept interval not null default '30 days'
-        check (quarantine_kept > '0 seconds' and quarantine_kept <= '100 years');
+        check (quarantine_kept > '0 seconds' and quarantine_kept <= '100 years')
+        constraint media_settings_quarantine_kept_forward check (
+            least(extract(year from quarantine_kept), extract(month from quarantine_kept), extract(day from quarantine_kept),
+                extract(hour from quarantine_kept), extract(minute from quarantine_kept), extract(second from quarantine_kept)) >= 0);
 comment on column public.media_settings.image_edge_most is
     'Images that are compressed with loss become no wider and no higher than so many pixels.';
 comment on column public.media_settings.image_quality is

@@ -11,7 +11,18 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import checks, files, keep, lifecycle, operate, prepare, reconcile, serve, show
+from poller.cli import (
+    checks,
+    files,
+    keep,
+    lifecycle,
+    operate,
+    prepare,
+    reconcile,
+    report,
+    serve,
+    show,
+)
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY, WrongProjectError
@@ -32,6 +43,7 @@ __all__ = [
     "operate",
     "prepare",
     "reconcile",
+    "report",
     "serve",
     "show",
 ]

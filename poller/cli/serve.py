@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,15 +11,12 @@ import typer
 
 from poller.cli.app import app, give_up
 from poller.config import Settings
+from poller.logs import log_to_stderr, secrets_of
 
 
-def log_to_stderr() -> None:
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
-    )
-    for noisy in ("httpx", "httpcore", "asyncio"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
-    logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
+def start_log(settings: Settings, name: str) -> None:
+    process = {"process": name, "poller": settings.pgmedia_poller_name}
+    log_to_stderr(settings.pgmedia_log_format, secrets_of(settings), process)
 
 
 @app.command()
@@ -31,19 +27,24 @@ def poll(
 ) -> None:
     """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once)."""
     from poller.poll import poll as run
+    from poller.serving import ListenError
 
     settings = Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token")
-    log_to_stderr()
-    asyncio.run(run(settings, drain=drain))
+    start_log(settings, "poll")
+    try:
+        asyncio.run(run(settings, drain=drain))
+    except ListenError as error:
+        give_up(str(error))
 
 
 @app.command()
 def webhook() -> None:
     """Serve Meta's webhook: check the signature, store the call, queue its media."""
-    from poller.webhook import ListenError, serve
+    from poller.serving import ListenError
+    from poller.webhook import serve
 
     settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
-    log_to_stderr()
+    start_log(settings, "webhook")
     try:
         asyncio.run(serve(settings))
     except ListenError as error:

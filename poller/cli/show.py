@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import sys
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from poller.cli.app import app, give_up, say
+from poller.cli.app import app, duration, give_up, say
 from poller.cli.operate import MediaId, operate
 from poller.cli.status_view import status_view
 from poller.cli.story_view import story_view
+from poller.config import Settings
 from poller.db import Database
 from poller.http import all_plain
 
@@ -19,12 +23,28 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
+def status(
+    as_json: AsJson = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="On the whole terminal, until q or Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        timedelta,
+        typer.Option(parser=duration, metavar="TIME", help="With --watch: how often, as 5s."),
+    ] = "2s",  # pyright: ignore[reportArgumentType] - typer parses it
+) -> None:
     """Show the queue, pauses, pollers, failures and storage.
 
     The JSON is that of get_media_storage_stats, whose comment says what is in it. Needs the role
     media_client or media_admin.
     """
+    if watching:
+        from poller.cli.watch import watch
+
+        if as_json or not sys.stdout.isatty():
+            raise typer.BadParameter("--watch is for a terminal, and goes without --json")
+        asyncio.run(watch(Settings.from_env(), max(1.0, every.total_seconds())))
+        return
     stats = operate(Database.storage_stats)
     if as_json:
         say(json.dumps(stats, indent=2))

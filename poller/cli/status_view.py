@@ -34,7 +34,7 @@ def status_view(stats: dict[str, Any]) -> Table:
     view.add_row("pollers", _pollers(stats["pollers_alive"], now))
     view.add_row("deletions", _deletions(stats))
     view.add_row("failures", _failures(stats, now))
-    view.add_row("storage", _storage(stats))
+    view.add_row("storage", storage_table(stats))
     return view
 
 
@@ -56,13 +56,9 @@ def _lately(stats: dict[str, Any]) -> str:
         )
     times = stats["processing_ms"]
     if times["p50"] is not None:
-        half, most = _time(times["p50"]), _time(times["p95"])
+        half, most = span(times["p50"] / 1000, 1), span(times["p95"] / 1000, 1)
         lines.append(f"half within {half} of being queued, 95 % within {most}")
     return "\n".join(lines)
-
-
-def _time(milliseconds: float) -> str:
-    return f"{milliseconds:.0f} ms" if milliseconds < 1000 else span(milliseconds / 1000)
 
 
 def _pauses(pauses: list[dict[str, Any]], now: datetime) -> RenderableType:
@@ -113,7 +109,8 @@ def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
     return Group(*lines)
 
 
-def _storage(stats: dict[str, Any]) -> RenderableType:
+def storage_table(stats: dict[str, Any]) -> RenderableType:
+    """By media type, and what storing content once has saved."""
     if not stats["by_type"]:
         return "empty"
     table = _table()
@@ -144,8 +141,13 @@ def since(earlier: datetime, later: datetime) -> str:
     return span((later - earlier).total_seconds())
 
 
-def span(seconds: float) -> str:
-    """A length of time in its largest unit: 42 s, 5 min, 3 h, 2 d."""
+def span(seconds: float, smallest: float = 0) -> str:
+    """A length of time in its largest unit: 42 s, 5 min, 3 h, 2 d.
+
+    Below `smallest` seconds, in milliseconds.
+    """
+    if seconds < smallest:
+        return f"{seconds * 1000:.0f} ms"
     for unit, length in STEPS:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from poller.db.catalog import Server, read_server
+from poller.db.figures import Figures
 from poller.db.jobs import Jobs, LeaseLostError
 from poller.db.lifecycle import Lifecycle
 from poller.db.listener import Listener, has_own_session
@@ -25,5 +26,5 @@ __all__ = [
 ]
 
 
-class Database(Jobs, Store, Reconcile, Operations, Lifecycle):
+class Database(Jobs, Store, Reconcile, Operations, Lifecycle, Figures):
     """The database functions, in the rights of whoever logs in."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -15,6 +15,10 @@ from poller.db.pool import Pool
 from poller.records import Deletion, Failure, FailureVerdict, Job, SourceVerdict, UploadVerdict
 
 LEASE_LOST = "MD001"
+CLAIM = (  # by name, so that the function of a newer version may answer more
+    "select id, fencing_token, attempt, whatsapp_media_id, phone_number_id, source_url,"
+    " waited_seconds from public.claim_media_jobs($1, $2)"
+)
 
 # Each for one job, and for a group of them, in the order that they come in.
 DESCRIBE = (
@@ -70,7 +74,7 @@ class Jobs(Pool):
         self._finish = self._grouped(*FINISH, order=lambda item: str(item[1]))
 
     async def claim(self, limit: int) -> list[Job]:
-        rows = await self._rows("select * from public.claim_media_jobs($1, $2)", self.poller, limit)
+        rows = await self._rows(CLAIM, self.poller, limit)
         return [Job(**row) for row in rows]
 
     async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
@@ -142,16 +146,26 @@ class Jobs(Pool):
         await self._value(call, bucket_name, storage_path, answered)
 
     async def heartbeat(
-        self, mode: Literal["listen", "poll"], in_flight: int, project_url: str | None
+        self,
+        mode: Literal["listen", "poll"],
+        in_flight: int,
+        work: Sequence[Mapping[str, Any]] = (),
+        *,
+        project_url: str | None,
     ) -> float:
         """Show that this poller is alive, and where its storage is; returns the lease in seconds.
 
-        From then on WrongProjectError is raised by this, by claims and by what records their end,
-        when the files are in another project, as they are after a move.
+        `work`: what some of the attachments in hand are at, as the function takes it. From then on
+        WrongProjectError is raised by this, by claims and by what records their end, when the files
+        are in another project, as they are after a move.
         """
-        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5)"
-        (row,) = await self._fetch(call, self.poller, __version__, mode, in_flight, project_url)
-        return row[0]
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5, $6)"
+        told = (self.poller, __version__, mode, in_flight, json.dumps([*work]), project_url)
+        return (await self._fetch(call, *told))[0][0]
+
+    async def queue_figures(self) -> dict[str, Any]:
+        """As get_media_queue_figures answers."""
+        return json.loads(await self._value("select public.get_media_queue_figures()"))
 
     async def maintain(self) -> dict[str, str]:
         """Keep house, unless that was done within the last minute or is being done.

@@ -81,6 +81,10 @@ class Pool:
         except DATABASE_AWAY:
             self._pool.terminate()
 
+    async def ping(self) -> None:
+        """Raises one of DATABASE_AWAY, or another error of asyncpg's, when it does not answer."""
+        await self._fetch("select")
+
     async def _rows(
         self, call: str, *arguments: object, wait: float | None = None
     ) -> list[asyncpg.Record]:

@@ -26,7 +26,7 @@ async def test_times_become_what_they_compare_as(database: str) -> None:
 
     done = await asyncio.to_thread(migrate, SecretStr(database))
 
-    assert (done.applied, done.differences) == ([MIGRATION], [])
+    assert (done.applied[0], done.differences) == (MIGRATION, [])
     found = await db.fetchrow(
         "select audit_kept::text, lease::text, whatsapp_keeps::text from media_settings"
     )

@@ -24,7 +24,8 @@ WORDS = f"the files are in the storage of {THERE}, not of '{HERE}'"
 
 
 async def heartbeat(db: Any, url: str | None = HERE) -> float:
-    return await db.fetchval("select heartbeat_media_poller($1, '1', 'poll', 0, $2)", POLLER, url)
+    call = "select heartbeat_media_poller($1, '1', 'poll', 0, p_project_url => $2)"
+    return await db.fetchval(call, POLLER, url)
 
 
 async def move(db: Any) -> None:

@@ -17,7 +17,7 @@ JPEG = SAMPLES[0].read()
 
 async def attempt(pipeline: Pipeline) -> str:
     (job,) = await pipeline.database.claim(1)
-    return await pipeline.process(job)
+    return (await pipeline.process(job)).verdict
 
 
 async def fault_is_over(db: Any, storage: StorageApi) -> None:

@@ -33,7 +33,7 @@ async def test_odd_paths_of_old_rows_are_removed(
     )
     good = await pipeline()
 
-    assert await remove_files(good.database, good.storage) == len(names)
+    assert await remove_files(good.database, good.storage, good.metrics.removals) == len(names)
 
     assert await db.fetchval("select count(*) from media_deletion_queue") == 0
     assert storage.requests["remove"] == 1

@@ -71,7 +71,9 @@ async def test_a_thousand_names_go_into_one_removal(
     )
     good = await pipeline()
 
-    claimed = [await remove_files(good.database, good.storage) for _ in range(3)]
+    claimed = [
+        await remove_files(good.database, good.storage, good.metrics.removals) for _ in range(3)
+    ]
 
     assert claimed == [1000, 500, 0]
     assert storage.requests["remove"] == 2
@@ -90,7 +92,7 @@ async def test_a_name_that_is_refused_keeps_back_no_other(
         storage.faults.once("remove", Reason.KEY.fault())
     good = await pipeline()
 
-    assert await remove_files(good.database, good.storage) == 64
+    assert await remove_files(good.database, good.storage, good.metrics.removals) == 64
 
     (kept,) = await db.fetch("select * from media_deletion_queue")
     assert (kept["attempts"], kept["last_error_code"]) == (1, "storage_path_refused")

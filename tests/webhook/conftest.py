@@ -85,6 +85,7 @@ async def start_door(
             "WHATSAPP_APP_SECRET": APP_SECRET,
             "WHATSAPP_VERIFY_TOKEN": VERIFY_TOKEN,
             "PGMEDIA_WEBHOOK_PORT": "0",
+            "PGMEDIA_LOG_FORMAT": "plain",
         }
         with log.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(

@@ -17,7 +17,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from poller.config import Settings
-from poller.webhook import MOST_CONNECTIONS, listen, server_config
+from poller.serving import listen
+from poller.webhook import MOST_CONNECTIONS, server_config
 from tests.conftest import Connect
 from tests.helpers import eventually
 from tests.webhook.conftest import Meta, StartDoor
@@ -124,7 +125,7 @@ async def test_more_calls_than_may_wait_are_sent_away_at_once(
 
     app = Starlette(routes=[Route("/webhook", wait, methods=["POST"])])
     server = uvicorn.Server(server_config(settings, app, most_connections=3))
-    (listening,) = listen("127.0.0.1", 0)
+    (listening,) = listen("127.0.0.1", 0, "its settings")
     serving = asyncio.create_task(server.serve([listening]))
     meta = Meta(http, f"http://127.0.0.1:{listening.getsockname()[1]}/webhook")
 
@@ -143,7 +144,7 @@ async def test_more_calls_than_may_wait_are_sent_away_at_once(
 
 
 async def test_no_answer_waits_for_an_acknowledgement() -> None:
-    (listening,) = listen("127.0.0.1", 0)
+    (listening,) = listen("127.0.0.1", 0, "its settings")
     with listening, socket.create_connection(listening.getsockname()):
         accepted, _ = await asyncio.to_thread(listening.accept)
         with accepted:

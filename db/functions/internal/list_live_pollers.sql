@@ -11,6 +11,7 @@ as $$
         'version', p.version,
         'mode', p.mode,
         'in_flight', p.in_flight,
+        'work', p.work,
         'started_at', p.started_at,
         'seen_at', p.seen_at
     ) order by p.poller), '[]')
@@ -20,4 +21,4 @@ as $$
 $$;
 
 comment on function public.list_live_pollers is
-    'A JSON array of {poller, version, mode (listen or poll), in_flight, started_at, seen_at}.';
+    'A JSON array of {poller, version, mode (listen or poll), in_flight, work (of some: id, step, bytes_done, bytes_total, seconds), started_at, seen_at}.';

@@ -12,7 +12,8 @@ returns table (
     attempt integer,
     whatsapp_media_id text,
     phone_number_id text,
-    source_url text
+    source_url text,
+    waited_seconds double precision
 )
 language plpgsql
 volatile
@@ -59,12 +60,13 @@ begin
     )
     select c.id, c.fencing_token, c.attempts::integer, c.whatsapp_media_id,
         nullif(substr(c.source, length('whatsapp:') + 1), 'default'),
-        case when c.attempts = 1 and c.source_url_until > now() then c.source_url end
+        case when c.attempts = 1 and c.source_url_until > now() then c.source_url end,
+        extract(epoch from c.claimed_at - c.due_at)::double precision
     from claimed c
     order by c.priority, c.due_at, c.id;
 end;
 $$;
 
 comment on function public.claim_media_jobs is
-    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. Error: MD061 the poller works with another project than that of the files.';
+    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
 grant execute on function public.claim_media_jobs to media_poller;

@@ -1,0 +1,125 @@
+"""`pgmedia status --watch`: the figures on the whole terminal, until q or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Generator
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from poller.cli.app import connected
+from poller.cli.live_view import live_view
+from poller.cli.status_view import span
+from poller.config import Settings
+from poller.db import DATABASE_AWAY, Database
+from poller.http import all_plain, describe_error
+
+ANSWER_SECONDS = 10.0
+"""A database that takes longer counts as away."""
+
+
+async def watch(settings: Settings, every: float) -> None:
+    """Show the figures anew `every` so many seconds. A database that goes away is waited for.
+
+    Raises one of DATABASE_AWAY when it is away from the start.
+    """
+    stop, wake = asyncio.Event(), asyncio.Event()
+
+    def end() -> None:
+        stop.set()
+        wake.set()
+
+    loop = asyncio.get_running_loop()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(one, end)
+    loop.add_signal_handler(signal.SIGWINCH, wake.set)
+    async with connected(settings) as database:
+        screen = Screen(await database.storage_stats(), every)
+        console = Console(highlight=False)
+        with (
+            keys(lambda key: end() if key in {"q", "Q"} else None),
+            Live(console=console, screen=True, auto_refresh=False) as live,
+        ):
+            while not stop.is_set():
+                live.update(screen.view(console.height), refresh=True)
+                wake.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(every):
+                        await wake.wait()
+                if not stop.is_set():
+                    await until_either(screen.look(database), stop)
+
+
+class Screen:
+    """The last figures there were, and since when there are none."""
+
+    def __init__(self, stats: dict[str, Any], every: float) -> None:
+        self._stats = stats
+        self._every = every
+        self._problem: str | None = None
+        self._looked = time.monotonic()
+
+    async def look(self, database: Database) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                self._stats = await database.storage_stats()
+        except DATABASE_AWAY as error:
+            self._problem = describe_error(error)
+        else:
+            self._problem, self._looked = None, time.monotonic()
+
+    def view(self, height: int) -> RenderableType:
+        at = datetime.fromisoformat(self._stats["at"])
+        head = Table.grid(expand=True)
+        head.add_column()
+        head.add_column(justify="right", style="dim")
+        head.add_row(Text(f"pgmedia  {at:%Y-%m-%d %H:%M:%S}", style="bold"),
+                     f"every {self._every:.0f} s, q ends")  # fmt: skip
+        problem = Text("", no_wrap=True, overflow="ellipsis", style="yellow")
+        if self._problem is not None:
+            away = span(time.monotonic() - self._looked)
+            problem.append(f"the database is away for {away}, trying on: {self._problem}")
+        return Group(head, problem, live_view(all_plain(self._stats), height - 2))
+
+
+async def until_either(call: Any, stop: asyncio.Event) -> None:
+    """Make a call to its end, or until told to stop."""
+    calling, stopping = asyncio.ensure_future(call), asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({calling, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if calling.done():
+            calling.result()
+    finally:
+        for one in (calling, stopping):
+            one.cancel()
+        await asyncio.gather(calling, stopping, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def keys(pressed: Callable[[str], object]) -> Generator[None]:
+    """Hear single keys; the terminal is as it was before at the end, however it comes."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    terminal = sys.stdin.fileno()
+    before = termios.tcgetattr(terminal)
+    loop = asyncio.get_running_loop()
+    tty.setcbreak(terminal)
+    loop.add_reader(terminal, lambda: pressed(os.read(terminal, 1).decode(errors="replace")))
+    try:
+        yield
+    finally:
+        loop.remove_reader(terminal)
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
