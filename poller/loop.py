@@ -23,6 +23,7 @@ from poller.http import describe_error, plain
 from poller.logs import of_job
 from poller.pipeline import Pipeline
 from poller.records import Job
+from poller.side_tasks import keep_alive
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,6 @@ class Poller:
         grace_seconds: float,
         project_url: str | None,
     ) -> None:
-        """`project_url`: where the storage of the pipeline is; None if there is none."""
         self._pipeline = pipeline
         self._database: Database = pipeline.database
         self._listen = listen
@@ -112,7 +112,7 @@ class Poller:
             keepers.append(self._keep_removing)
             if self._listen is not None:
                 keepers.append(partial(self._keep_listening, self._listen))
-        side_tasks = [asyncio.create_task(self._keep_alive(keeper)) for keeper in keepers]
+        side_tasks = [asyncio.create_task(keep_alive(one, self._give_up)) for one in keepers]
         try:
             await self._work(drain=drain)
             while drain and not self._stopping.is_set() and await self._remove_files():
@@ -148,7 +148,6 @@ class Poller:
                 self._met_absence("cannot claim", error)
             except WrongProjectError as error:
                 self._give_up(error)
-                return
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(next(idle_waits, self._poll_seconds)):
                     await self._wake.wait()
@@ -197,18 +196,6 @@ class Poller:
                     log.info("giving back %s attachments", len(self._unfinished))
                     await self._database.release(self._unfinished)
                 await self._database.leave()
-
-    async def _keep_alive(self, keeper: Callable[[], Awaitable[None]]) -> None:
-        """Run a side task for as long as the poller lives, whatever it stumbles over."""
-        while True:
-            try:
-                await keeper()
-            except WrongProjectError as error:
-                self._give_up(error)
-                return
-            except Exception:
-                log.exception("side task failed, starting it again")
-                await asyncio.sleep(1)
 
     async def _keep_leases(self) -> None:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
