@@ -103,9 +103,8 @@ class Poller:
     async def run(self, *, drain: bool = False) -> None:
         """Work until `stop`; with `drain`, only until nothing is due.
 
-        Raises one of DATABASE_AWAY only when draining; else the database is waited for. Raises
-        WrongProjectError when the files turn out to be in another project; work in hand is given
-        back at once.
+        Raises one of DATABASE_AWAY only when draining; else the database is waited for. When the
+        files turn out to be elsewhere, work is given back at once, and WrongProjectError raised.
         """
         keepers = [self._keep_leases, self._keep_telling, self._keep_house]
         if not drain:
@@ -128,8 +127,7 @@ class Poller:
             raise self._error
 
     def _give_up(self, error: BaseException) -> None:
-        """Stop at once, and let `run` say why."""
-        self._error = error
+        self._error = error  # for `run` to raise
         self.stop_now()
 
     async def _work(self, *, drain: bool) -> None:
