@@ -22,11 +22,6 @@ log = logging.getLogger(__name__)
 SECONDS_BETWEEN_LINES = 60
 
 
-log = logging.getLogger(__name__)
-
-SECONDS_BETWEEN_LINES = 60
-
-
 class GuardedConnection(H11Protocol):
     """An HTTP/1.1 connection of uvicorn that is closed when it keeps us waiting."""
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from poller.cli.app import app, give_up, say
+from poller.cli.keep import AsJson
 from poller.cli.operate import attachments, operate
 from poller.records import MediaCleanup
 
@@ -42,6 +43,7 @@ def cleanup(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Delete nothing; say how many it would be.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Delete media older than so many days, but for what is held. Files go with their last use.
 
@@ -53,17 +55,20 @@ def cleanup(
             lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
         )
 
-    def expected() -> str:
-        found = run(dry=True)
+    def tell(done: MediaCleanup, line: str) -> None:
+        say(json.dumps({**asdict(done), "dry_run": dry_run}) if as_json else line)
+
+    def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
 
     if dry_run:
-        say(f"{expected()} would be deleted")
+        found = run(dry=True)
+        tell(found, f"{expected(found)} would be deleted")
         return
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Delete {expected()}?", abort=True)
+        typer.confirm(f"Delete {expected(run(dry=True))}?", abort=True, err=True)
     deleted, passes = 0, 0
     while True:
         done = run(dry=False)
@@ -76,7 +81,7 @@ def cleanup(
             break
     if sys.stderr.isatty() and deleted:
         sys.stderr.write("\r\033[K")
-    say(f"{attachments(deleted)} deleted")
+    tell(replace(done, attachments=deleted), f"{attachments(deleted)} deleted")
     if in_the_way:
         reason = f" ({done.problem})" if done.problem else ""
         give_up(
@@ -139,7 +144,7 @@ def settings(
     name: Annotated[str | None, typer.Argument(help="One setting; all without it.")] = None,
     value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Set it to its default.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the settings in the database, or change one. The environment's: pgmedia --help."""
     if reset and (name is None or value is not None):
