@@ -26,6 +26,6 @@ async def test_tables_go_back_by_the_commands_that_are_printed(database: str, db
 
     assert revision in listed.output, listed.output
     assert gone_back.code == 0, gone_back.output
-    assert before[-1] == (revision,), "the documentation names another migration than the last"
-    assert sql(database, APPLIED) == before[:-1]
+    assert (revision,) in before
+    assert (revision,) not in sql(database, APPLIED)
     assert await asyncio.to_thread(sql, database, "select id from media") == [(media,)]

@@ -10,9 +10,7 @@ FIRST = date(2026, 2, 1)
 
 
 def row(day: int, grown: int, media_type: str = "image") -> TypeOfDay:
-    return TypeOfDay(
-        FIRST + timedelta(days=day), media_type, 1, 500, 1, 0, 0, 0, grown, None, None
-    )
+    return TypeOfDay(FIRST + timedelta(days=day), media_type, 1, 500, 1, 0, 0, 0, grown, None, None)
 
 
 def days(count: int) -> list[date]:
