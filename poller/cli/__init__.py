@@ -11,15 +11,28 @@ import sys
 import asyncpg
 
 from poller import __version__
-from poller.cli import checks, files, keep, lifecycle, operate, prepare, reconcile, serve, show
+from poller.cli import (
+    checks,
+    files,
+    keep,
+    lifecycle,
+    operate,
+    prepare,
+    queue,
+    reconcile,
+    serve,
+    show,
+)  # fmt: skip
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062"}
+WRONG_ARGUMENTS = {
+    "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062",
+}  # fmt: skip
 """Errors of the functions about what was passed to them; the README lists them."""
-REFUSED = {"MD016", "MD021", "MD025"}
+REFUSED = {"MD010", "MD016", "MD021", "MD025"}
 """Errors that say themselves what is in the way."""
 
 # importing a module adds its commands to the application
@@ -31,6 +44,7 @@ __all__ = [
     "main",
     "operate",
     "prepare",
+    "queue",
     "reconcile",
     "serve",
     "show",

@@ -13,6 +13,7 @@ import typer
 
 from poller.cli.app import app, give_up, say
 from poller.cli.operate import attachments, operate
+from poller.cli.progress import progress
 from poller.records import MediaCleanup
 
 MOST_DAYS = 36_500
@@ -53,29 +54,28 @@ def cleanup(
             lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
         )
 
-    def expected() -> str:
-        found = run(dry=True)
+    def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
 
+    found = run(dry=True)
     if dry_run:
-        say(f"{expected()} would be deleted")
+        say(f"{expected(found)} would be deleted")
         return
+    total = found.attachments if found.is_finished else None
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Delete {expected()}?", abort=True)
+        typer.confirm(f"Delete {expected(found)}?", abort=True)
     deleted, passes = 0, 0
-    while True:
-        done = run(dry=False)
-        deleted += done.attachments
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{attachments(deleted)} deleted")
-        passes += done.is_finished
-        in_the_way = done.locked + done.refused
-        if done.is_finished and (not in_the_way or passes == PASSES):
-            break
-    if sys.stderr.isatty() and deleted:
-        sys.stderr.write("\r\033[K")
+    with progress("attachments deleted") as report:
+        while True:
+            done = run(dry=False)
+            deleted += done.attachments
+            report(deleted, total)
+            passes += done.is_finished
+            in_the_way = done.locked + done.refused
+            if done.is_finished and (not in_the_way or passes == PASSES):
+                break
     say(f"{attachments(deleted)} deleted")
     if in_the_way:
         reason = f" ({done.problem})" if done.problem else ""

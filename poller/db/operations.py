@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from poller.db.pool import Pool
+from poller.records import MissingMedia
 
 UNKNOWN_MEDIA = "MD016"
 
@@ -45,6 +46,25 @@ class Operations(Pool):
             "code => $1, since => now() - $2::interval, at_most => $3)"
         )
         return await self._tried(call, code, since, at_most, dry_run=dry_run)
+
+    async def queue_media(
+        self, message_id: UUID, whatsapp_media_id: str, priority: int, *, dry_run: bool
+    ) -> UUID:
+        """Queue one attachment; its media id."""
+        call = "select public.queue_media_processing($1, $2, priority => $3)"
+        return await self._tried(call, message_id, whatsapp_media_id, priority, dry_run=dry_run)
+
+    async def queue_missing(
+        self, since: timedelta | None, at_most: int, after: UUID | None, *, dry_run: bool
+    ) -> MissingMedia:
+        """One page of the backfill."""
+        call = (
+            "select to_json(m) from public.queue_missing_media("
+            "since => now() - $1::interval, at_most => $2, after => $3) m"
+        )
+        answer = json.loads(await self._tried(call, since, at_most, after, dry_run=dry_run))
+        reached = answer.pop("reached")
+        return MissingMedia(**answer, reached=UUID(reached) if reached else None)
 
     async def cancel(self, media_id: UUID) -> bool:
         """Stop work on an attachment; False when there was none."""
