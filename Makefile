@@ -1,12 +1,18 @@
 # make demo: the main job on stand-ins.  make test: the tests.  make chaos: the long version of
-# tests/chaos.  All do their own set-up.
+# tests/chaos.  make bench: all benchmarks, in less than ten minutes.  All do their own set-up.
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 UV = 0.13.9
 BIN = .venv/bin
 
-.PHONY: demo test chaos bench-growth bench-pipeline bench-queue bench-webhook bench-memory bench-checks bench-lifecycle lint check lock schema clean
+# The parts of the benchmark. They run in their short form; SHORT= gives the long one, JSON=FILE writes
+# the figures, POSTGRES=DIR takes the Postgres of a folder: make bench-queue SHORT= JSON=queue.json
+BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks compression
+SHORT ?= yes
+BENCH = $(BIN)/python -m bench $(if $(SHORT),--short) $(if $(POSTGRES),--postgres $(POSTGRES))
+
+.PHONY: demo test chaos bench bench-full $(BENCHES:%=bench-%) lint check lock schema clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -14,20 +20,14 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/pytest
 
-bench-webhook: .venv/ready
-	$(BIN)/python -m bench.webhook
+bench: .venv/ready
+	$(BENCH) --json $(or $(JSON),bench.json)
 
-bench-growth: .venv/ready
-	$(BIN)/python -m bench.growth
+bench-full:
+	$(MAKE) bench SHORT=
 
-bench-pipeline: .venv/ready
-	$(BIN)/python -m bench.pipeline
-
-bench-queue: .venv/ready
-	$(BIN)/python -m bench.queues
-
-bench-memory: .venv/ready
-	$(BIN)/python -m bench.memory
+$(BENCHES:%=bench-%): bench-%: .venv/ready
+	$(BENCH) $(if $(JSON),--json $(JSON)) $*
 
 # Its sizes, and the seed that it prints, can be given: make chaos PGMEDIA_CHAOS_SEED=1
 chaos: export PGMEDIA_CHAOS_POLLERS ?= 4
@@ -35,12 +35,6 @@ chaos: export PGMEDIA_CHAOS_ATTACHMENTS ?= 2000
 chaos: export PGMEDIA_CHAOS_SECONDS ?= 180
 chaos: .venv/ready
 	$(BIN)/pytest -n 0 -s tests/chaos
-
-bench-checks: .venv/ready
-	$(BIN)/python -m bench.checks
-
-bench-lifecycle: .venv/ready
-	$(BIN)/python -m bench.lifecycle
 
 lint: .venv/ready
 	$(BIN)/ruff check

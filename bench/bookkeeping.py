@@ -1,4 +1,4 @@
-"""What audit trail and analytics cost queueing and finishing: part of `make bench-lifecycle`.
+"""What audit trail and analytics cost queueing and finishing: a part of bench.lifecycle.
 
 The same work with the inserts of the one or the other dropped by a trigger, itself a small part of
 what is left. Rounds take turns, and the cost is the median over the rounds, each against its own.
@@ -12,6 +12,8 @@ import time
 from typing import Any
 
 import asyncpg
+
+from bench.report import Aim, Report
 
 CLIENTS = 8
 WITHOUT = {
@@ -66,7 +68,7 @@ async def run_jobs(connections: list[Any], jobs: int) -> tuple[float, float]:
     return queued, time.perf_counter() - begun
 
 
-async def measure_bookkeeping(dsn: str, jobs: int, rounds: int) -> dict[str, Any]:
+async def measure_bookkeeping(report: Report, dsn: str, jobs: int, rounds: int) -> None:
     connections = [await asyncpg.connect(dsn) for _ in range(CLIENTS)]
     db = connections[0]
     await db.execute(DROP_INSERTS)
@@ -86,9 +88,10 @@ async def measure_bookkeeping(dsn: str, jobs: int, rounds: int) -> dict[str, Any
             await db.execute("select fold_media_analytics()")
     for connection in connections:
         await connection.close()
-    print(f"\nqueue and finish, {CLIENTS} clients, {rounds} rounds of {jobs} attachments"
-          "\n                 queue/s  cost   finish/s  cost   aim")  # fmt: skip
-    found: dict[str, Any] = {"clients": CLIENTS, "rounds": rounds, "attachments": jobs}
+    report.table(
+        f"Queue and finish, {CLIENTS} clients, {rounds} rounds of {jobs:,} attachments",
+        ("", ""), ("queue/s", ",.0f"), ("cost", ".0%"), ("finish/s", ",.0f"), ("cost", ".0%"),
+    )  # fmt: skip
     for name in WITHOUT:
         rates = [jobs / statistics.median(one[part] for one in seconds[name]) for part in (0, 1)]
         costs = [
@@ -98,12 +101,7 @@ async def measure_bookkeeping(dsn: str, jobs: int, rounds: int) -> dict[str, Any
             )
             for part in (0, 1)
         ]
-        aim = f"< {AIMS[name]:.0%}" if name in AIMS else ""
-        print(
-            f"{name:15} {rates[0]:8,.0f} {costs[0]:5.0%} {rates[1]:10,.0f} {costs[1]:5.0%} {aim:>6}"
-        )
-        found[name] = {
-            "queue_per_s": round(rates[0]), "queue_cost": round(costs[0], 3),
-            "finish_per_s": round(rates[1]), "finish_cost": round(costs[1], 3),
-        }  # fmt: skip
-    return found
+        report.add(name, rates[0], costs[0], rates[1], costs[1])
+        if name in AIMS:
+            what = f"time of queueing or finishing that goes with {name}"
+            report.aims.append(Aim(what, max(costs), at_most=AIMS[name]))

@@ -1,64 +1,32 @@
-"""Does the work on one attachment take longer as the tables grow? `make bench-growth`.
+"""Does the work on one attachment take longer as the tables grow?
 
 Milliseconds of each call, the median of many, beside the same on a small database: behind a
 backlog, behind rows that wait for another attempt, over dead rows that an old snapshot keeps, and
 in front of many media. Nothing is flushed to disk, so that the disk does not hide what grows.
-`--short` makes all of it ten times smaller, `--json FILE` writes the figures as well.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import hashlib
-import json
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from pydantic import SecretStr
 
-from bench.lifecycle import fill as fill_media
-from poller.migrate import migrate
-from poller.sandbox.postgres import FAST_AND_FORGETFUL, PostgresServer
+from bench.command import Bench, main, new_database
+from bench.filling import fill_media, fill_queue
+from bench.report import Aim
+from poller.sandbox.postgres import FAST_AND_FORGETFUL
 
 SETTINGS = {**FAST_AND_FORGETFUL, "shared_buffers": "1GB", "max_wal_size": "8GB"}
-NUMBERS = 20
 BATCH = 16
 ROUNDS = 25
 SMALL = 1000
-
-FILL_QUEUE = f"""
-with message as (
-    insert into messages (whatsapp_message_id, phone_number_id, sent_at)
-    select 'backlog-' || i, (i % {NUMBERS})::text, now()
-    from generate_series($1::bigint, $2::bigint) i
-    returning id, phone_number_id, whatsapp_message_id
-),
-added as (
-    insert into media (message_id, whatsapp_media_id, media_type, mime_type, message_sent_at)
-    select id, whatsapp_message_id, 'image', 'image/jpeg', now() from message
-    returning id, message_id, whatsapp_media_id
-)
-insert into media_processing_queue (
-    id, message_id, whatsapp_media_id, source, status, due_at, max_attempts)
-select a.id, a.message_id, a.whatsapp_media_id, 'whatsapp:' || m.phone_number_id, 'pending',
-    now() + $3::interval, 12
-from added a
-join message m on m.id = a.message_id
-"""
-
-
-async def fill_queue(db: Any, count: int, due_in: str = "0") -> None:
-    first = await db.fetchval("select count(*) from messages") + 1
-    for start in range(first, first + count, 100_000):
-        last = min(start + 99_999, first + count - 1)
-        await db.execute(FILL_QUEUE.replace("$3", f"'{due_in}'"), start, last, timeout=600)
 
 
 async def nothing(_db: Any, _size: int) -> None:
@@ -83,14 +51,16 @@ async def media_stored(db: Any, size: int) -> None:
     await fill_media(db, 1, size)
 
 
-CASES: list[tuple[str, Callable[[Any, int], Awaitable[None]], int]] = [
-    ("small", nothing, 0),
-    ("backlog of {:,}", backlog, 100_000),
-    ("backlog of {:,}", backlog, 1_000_000),
-    ("{:,} in backoff", in_backoff, 1_000_000),
-    ("{:,} dead under a held xmin", dead_rows, 1_000_000),
-    ("{:,} media", media_stored, 5_000_000),
+CASES: list[tuple[str, Callable[[Any, int], Awaitable[None]], int, bool]] = [
+    ("small", nothing, 0, False),
+    ("backlog of {:,}", backlog, 100_000, False),
+    ("backlog of {:,}", backlog, 1_000_000, False),
+    ("backlog of {:,}", backlog, 5_000_000, True),
+    ("{:,} in backoff", in_backoff, 1_000_000, False),
+    ("{:,} dead under a held xmin", dead_rows, 1_000_000, False),
+    ("{:,} media", media_stored, 5_000_000, False),
 ]
+"""Title, what fills the database, with how many rows, and whether only the long form has it."""
 
 
 async def measure(
@@ -139,40 +109,33 @@ async def work(db: Any, timed: Callable[..., Awaitable[Any]]) -> None:
         await timed("finish", finish, *key, place["object_id"])
 
 
-async def run(divisor: int, programs: Path | None) -> dict[str, dict[str, float]]:
-    results: dict[str, dict[str, float]] = {}
-    with PostgresServer(programs, settings=SETTINGS) as postgres:
-        db = await asyncpg.connect(postgres.dsn())
-        print(await db.fetchval("select version()"))
-        for title, prepare, of_size in CASES:
-            size = of_size // divisor
+async def run(bench: Bench) -> None:
+    small: dict[str, float] = {}
+    worst: dict[str, tuple[float, str]] = {}
+    with bench.postgres(SETTINGS) as postgres:
+        for title, prepare, of_size, is_long in CASES:
+            if is_long and bench.short:
+                continue
+            size = of_size // bench.size(1, 20)
             name = title.format(size)
-            await db.execute("create database growth")
-            await asyncio.to_thread(migrate, SecretStr(postgres.dsn("growth")))
-            medians = await measure(postgres.dsn("growth"), prepare, size)
-            results[name] = medians
-            await db.execute("drop database growth with (force)")
-            if name == "small":
-                print(f"{'':34}" + "".join(f"{call:>16}" for call in medians))
-            cells = [
-                f"{figure:8.2f} ms {figure / results['small'][call]:4.1f}"
-                for call, figure in medians.items()
-            ]
-            print(f"{name:34}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
-        await db.close()
-    return results
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--postgres", type=Path, help="a folder of Postgres programs")
-    chosen = parser.parse_args()
-    results = asyncio.run(run(10 if chosen.short else 1, chosen.postgres))
-    if chosen.json:
-        chosen.json.write_text(json.dumps(results, indent=2) + "\n")
+            medians = await measure(await new_database(postgres, "growth"), prepare, size)
+            if not small:
+                small = medians
+                bench.report.table(
+                    f"Milliseconds a call, and how often those of {SMALL:,} rows",
+                    ("", ""),
+                    *(column for call in medians for column in ((call, ".2f"), ("times", ".2f"))),
+                )
+            ratios = {call: figure / small[call] for call, figure in medians.items()}
+            bench.report.add(
+                name, *(cell for call in medians for cell in (medians[call], ratios[call]))
+            )
+            for call, ratio in ratios.items():
+                worst[call] = max(worst.get(call, (0.0, "")), (ratio, name))
+    for call, (ratio, name) in worst.items():
+        what = f"time of {call}, of that with {SMALL:,} rows: most, {name}"
+        bench.report.aims.append(Aim(what, ratio, at_most=1.5))
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, lambda bench: asyncio.run(run(bench)))

@@ -1,8 +1,8 @@
-"""How long webhook calls take: `make bench-webhook`, or with a folder of Postgres programs.
+"""How long webhook calls take.
 
 First a history of 50 to 5,000 messages with media in one SQL call, beside the bare writing of the
 same rows. Then 50 calls a second, at a real `pgmedia webhook` and straight at the SQL function,
-with and without a real poller that fetches what they queue.
+with and without a real poller that fetches what they queue; ms from when a call was due.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-from pydantic import SecretStr
 
-from bench.webhook_calls import RECEIVE, call_steadily, percentile
-from poller.migrate import migrate
-from poller.sandbox.postgres import PostgresServer
+from bench.command import DURABLE, Bench, main, new_database
+from bench.report import Aim
+from bench.webhook_calls import RECEIVE, Times, call_steadily, percentile
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
@@ -42,11 +41,7 @@ from tests.webhook.payloads import (
 )
 
 SIZES = (50, 500, 5000)
-ROUNDS = 5
 CALLS_PER_SECOND = 50
-SECONDS = int(os.environ.get("PGMEDIA_BENCH_SECONDS", "30"))
-DURABLE: dict[str, str] = {}
-"""Postgres's own settings: every commit is on disk when it is answered."""
 
 # The bound of a call: its rows, written into tables alike with no questions asked.
 ITS_MEDIA = """select m.id from media m join messages s on s.id = m.message_id
@@ -60,7 +55,7 @@ ROWS = {
 }
 
 
-async def measure_history(dsn: str) -> None:
+async def measure_history(bench: Bench, dsn: str) -> None:
     db: Any = await asyncpg.connect(dsn)
     for table in ROWS:
         await db.execute(f"create table bare_{table} (like {table} including all)")
@@ -69,14 +64,19 @@ async def measure_history(dsn: str) -> None:
         f" select t.* from {table} t where {condition})"
         for table, condition in ROWS.items()
     )
-    print("messages |    MB | new call | a message | the rows alone | ratio | the same again")
+    rounds = bench.size(5, 3)
+    bench.report.table(
+        f"A history in one call, median of {rounds}, ms",
+        ("messages", ""), ("MB", ".2f"), ("new call", ",.0f"), ("a message", ".3f"),
+        ("the rows alone", ",.0f"), ("ratio", ".1f"), ("the same again", ",.0f"),
+    )  # fmt: skip
     a_message: dict[int, float] = {}
     for size in SIZES:
         new: list[float] = []
         again: list[float] = []
         bare: list[float] = []
         body = ""
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             messages = [message() for _ in range(size)]
             body = json.dumps(history(*messages, threads=10))
             summary = json.loads(await timed(new, db.fetchval(RECEIVE, body)))
@@ -85,12 +85,14 @@ async def measure_history(dsn: str) -> None:
             await timed(again, db.fetchval(RECEIVE, body))
         call, rows = statistics.median(new), statistics.median(bare)
         a_message[size] = call / size
-        print(
-            f"{size:8} | {len(body) / 1e6:5.2f} | {call:5.0f} ms | {call / size:6.3f} ms"
-            f" | {rows:11.0f} ms | {call / rows:5.1f} | {statistics.median(again):11.0f} ms"
-        )
+        bench.report.add(
+            f"{size:,}", len(body) / 1e6, call, call / size, rows, call / rows,
+            statistics.median(again),
+        )  # fmt: skip
     growth = a_message[5000] / a_message[500]
-    print(f"from 500 to 5,000 messages, the time of one grows {growth:.2f} times")
+    bench.report.aims.append(
+        Aim("time of a message, from a history of 500 to one of 5,000", growth, at_most=1.5)
+    )
     await db.close()
 
 
@@ -102,7 +104,8 @@ async def timed(times: list[float], call: Awaitable[Any]) -> Any:
     return answer
 
 
-async def measure_door(dsn: str) -> None:
+async def measure_door(bench: Bench, dsn: str) -> None:
+    seconds = bench.size(30, 4)
     with tempfile.TemporaryDirectory() as folder:
         async with WhatsAppApi() as whatsapp, StorageApi(Path(folder) / "files") as storage:
             environment = os.environ | {
@@ -117,41 +120,49 @@ async def measure_door(dsn: str) -> None:
             }
             async with running("buckets", environment) as buckets:
                 await buckets.wait()
-            print("50 calls a second, ms    |    p50 |    p99 |   most | sent late, p99 | load")
+            bench.report.table(
+                f"{CALLS_PER_SECOND} calls a second for {seconds} s, ms",
+                ("", ""), ("p50", ",.1f"), ("p99", ",.1f"), ("most", ",.1f"),
+                ("sent late, p99", ",.1f"), ("load", ".1f"),
+            )  # fmt: skip
+
+            async def measured(name: str, address: str) -> float:
+                """The median."""
+                times = await call(address, whatsapp, seconds)
+                p50, p99 = (percentile(times.answered, part) for part in (50, 99))
+                bench.report.add(
+                    name, p50, p99, max(times.answered), percentile(times.late, 99),
+                    os.getloadavg()[0],
+                )  # fmt: skip
+                return p50
+
             async with running("webhook", environment) as door:
                 url = await address_of(door)
                 async with running("poll", environment):
-                    await measure("door, as both start", url, whatsapp)
-                    await measure("door, with a poller", url, whatsapp)
-                    await measure("SQL alone, with a poller", dsn, whatsapp)
-                await measure("door, no poller", url, whatsapp)
-                await measure("SQL alone, no poller", dsn, whatsapp)
+                    await measured("door, as it and a poller start", url)
+                    beside = await measured("door, with a poller that stores what comes", url)
+                    await measured("SQL alone, with a poller", dsn)
+                door_alone = await measured("door, no poller", url)
+                sql_alone = await measured("SQL alone, no poller", dsn)
                 async with running("poll", environment):  # what these two queued is a backlog
-                    await measure("door, poller catches up", url, whatsapp)
-            db: Any = await asyncpg.connect(dsn)
-            stored = await db.fetchval("select count(*) from media where processed")
-            await db.close()
-    print(f"the poller stored {stored} files")
+                    await measured("door, poller catches up", url)
+    bench.report.table("Medians beside each other", ("", ""), ("ratio", ".2f"))
+    bench.report.add("door, of SQL alone", door_alone / sql_alone)
+    bench.report.add("door with a poller, of one without", beside / door_alone)
 
 
 numbers = itertools.count()
 
 
-async def measure(name: str, address: str, whatsapp: WhatsAppApi) -> None:
+async def call(address: str, whatsapp: WhatsAppApi, seconds: int) -> Times:
     bodies: list[bytes] = []
-    for _ in range(CALLS_PER_SECOND * SECONDS):
+    for _ in range(CALLS_PER_SECOND * seconds):
         media_id = whatsapp.add_media(variant(SAMPLES[0], next(numbers)), "image/jpeg")
         bodies.append(json.dumps(received(message(image=media(id=media_id, sha256=None)))).encode())
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as process:
-        times = await asyncio.get_running_loop().run_in_executor(
+        return await asyncio.get_running_loop().run_in_executor(
             process, call_steadily, address, bodies, CALLS_PER_SECOND
         )
-    p50, p99 = (percentile(times.answered, part) for part in (50, 99))
-    print(
-        f"{name:24} | {p50:6.1f} | {p99:6.1f} | {max(times.answered):6.1f}"
-        f" | {percentile(times.late, 99):14.1f} | {os.getloadavg()[0]:4.1f}",
-        flush=True,
-    )
 
 
 @asynccontextmanager
@@ -180,17 +191,11 @@ async def address_of(door: asyncio.subprocess.Process) -> str:
     raise RuntimeError("the door did not open")
 
 
-async def main() -> None:
-    programs = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    with PostgresServer(programs, settings=DURABLE) as postgres:
-        db: Any = await asyncpg.connect(postgres.dsn())
-        print(await db.fetchval("select version()"))
+async def run(bench: Bench) -> None:
+    with bench.postgres(DURABLE) as postgres:
         for name, measured in (("history", measure_history), ("door", measure_door)):
-            await db.execute(f"create database {name}")
-            await asyncio.to_thread(migrate, SecretStr(postgres.dsn(name)))
-            await measured(postgres.dsn(name))
-        await db.close()
+            await measured(bench, await new_database(postgres, name))
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main(__doc__, lambda bench: asyncio.run(run(bench)))

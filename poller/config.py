@@ -1,6 +1,6 @@
 """Every setting, with its default and its meaning: the one place where they are documented.
 
-The README's table and `pgmedia --help` are made from these fields.
+The table in docs/reference.md and `pgmedia --help` are made from these fields.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         description="Attachments a poller works on at once. Of one phone number, all pollers "
-        "together ask for fewer than media_settings.refusals_per_hour (20) files at once.",
+        "together ask for fewer than media_settings.refusals_per_hour (17) files at once.",
     )
     pgmedia_poll_seconds: float = Field(
         default=1.0,
@@ -191,6 +191,19 @@ class Settings(BaseSettings):
         ge=268_435_456,
         le=1_099_511_627_776,
         description="Address space that the check of one file's content may use.",
+    )
+    pgmedia_encode_seconds: float = Field(
+        default=60.0,
+        gt=0,
+        le=3600,
+        description="How long it may take to compress one file; it is stored as it came otherwise.",
+    )
+    pgmedia_encode_memory_bytes: int = Field(
+        default=1_610_612_736,
+        ge=268_435_456,
+        le=1_099_511_627_776,
+        description="Address space that it may take to compress one file. As many files as half "
+        "the processors are compressed at once.",
     )
     pgmedia_timeout_seconds: float = Field(
         default=30.0,

@@ -94,5 +94,9 @@ class Spool:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Forget it, and give its room on disk back."""
         self._file.close()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.utils
 import errno
-import http.cookiejar
 import ipaddress
 import json
 import socket
@@ -57,10 +56,29 @@ class PublicResolver(AbstractResolver):
         await self._resolver.close()
 
 
+class DirectClient(httpx.AsyncClient):
+    """A client that hands requests to its transport, and the transport's answers back.
+
+    No redirects, cookies or authentication, which httpx looks into with every answer, at a quarter
+    of all that a poller does for a small file.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport, **named: Any) -> None:
+        super().__init__(transport=transport, **named)
+        self._direct = transport
+
+    async def send(
+        self, request: httpx.Request, *, stream: bool = False, **_unused: object
+    ) -> httpx.Response:
+        response = await self._direct.handle_async_request(request)
+        response.request = request
+        if not stream:
+            await response.aread()
+        return response
+
+
 def open_client(configured_hosts: set[str], timeout: float, connections: int) -> httpx.AsyncClient:
     """HTTP/1.1 over aiohttp, at a fifth of the cost of httpx's own transport.
-
-    No redirects, no cookies.
 
     `timeout`: seconds of silence. Must be called with an event loop running; close it yourself.
     """
@@ -74,10 +92,8 @@ def open_client(configured_hosts: set[str], timeout: float, connections: int) ->
         )
         return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
-    no_cookies = http.cookiejar.DefaultCookiePolicy(allowed_domains=[])
-    return httpx.AsyncClient(
-        cookies=http.cookiejar.CookieJar(no_cookies),
-        transport=AiohttpTransport(client=session),
+    return DirectClient(
+        AiohttpTransport(client=session),
         timeout=timeout,
         headers={"User-Agent": f"pgmedia/{__version__}"},
     )

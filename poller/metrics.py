@@ -17,8 +17,8 @@ from prometheus_client import (
 
 from poller import __version__
 
-Step = Literal["describe", "download", "check", "upload"]
-STEPS: tuple[Step, ...] = ("describe", "download", "check", "upload")
+Step = Literal["describe", "download", "check", "encode", "upload"]
+STEPS: tuple[Step, ...] = ("describe", "download", "check", "encode", "upload")
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 MOST_CODES = 100
 """Failure codes are rows, so there may be any number; from here on they are counted as `other`."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -42,6 +44,7 @@ class Pipeline:
     whatsapp: WhatsApp
     storage: Storage
     inspector: Inspector
+    encoder: Inspector
     spool_memory_bytes: int
     spool_folder: Path | None
     metrics: PollerMetrics = field(default_factory=PollerMetrics)
@@ -95,7 +98,8 @@ class Pipeline:
         if asked.verdict != "download":
             return Outcome(asked.verdict, asked.reason)
         attempt.ends_step("download", source.file_size)
-        with Spool(self.spool_memory_bytes, self.spool_folder) as spool:
+        with contextlib.ExitStack() as spools:
+            spool = spools.enter_context(self._spool())
 
             def write(piece: bytes) -> None:
                 spool.write(piece)
@@ -109,9 +113,66 @@ class Pipeline:
             begun = await persistently(
                 lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
             )
+            if begun.verdict == "quarantine":
+                return await self._quarantine(job, begun, spool)
+            if begun.verdict == "encode":
+                attempt.begins("encode")
+                begun, spool = await self.encode(job, begun, spool, spools)
+                attempt.ends_step("upload", spool.size)
             if begun.verdict != "upload":
                 return Outcome(begun.verdict, begun.reason)
             return await self._store(job, begun, spool, attempt)
+
+    async def encode(
+        self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
+    ) -> tuple[UploadVerdict, Spool]:
+        """Encode a download as asked, until the verdict is another; the bytes it is about."""
+        held = spool
+        while asked.verdict == "encode":
+            assert asked.encoding  # noqa: S101
+            encoded = spools.enter_context(self._spool())
+            try:
+                facts = await self.encoder.encode(spool, asked.encoding, encoded)
+            except InspectionError as error:
+                settle = partial(self.database.settle_encoding, job, asked, problem=str(error))
+            else:
+                settle = partial(
+                    self.database.settle_encoding, job, asked,
+                    stored_hash=encoded.sha256, stored_size=encoded.size, facts=facts,
+                )  # fmt: skip
+            asked = await persistently(settle)
+            if asked.stored_hash == encoded.sha256:
+                held = encoded
+            else:
+                encoded.close()
+        return asked, held
+
+    async def _quarantine(self, job: Job, place: UploadVerdict, spool: Spool) -> Outcome:
+        """Put refused bytes where nobody is served them; wherever they end, they are refused."""
+        assert place.bucket_name and place.storage_path  # noqa: S101, PT018
+        assert place.content_type and place.cache_control  # noqa: S101, PT018
+        path = place.storage_path
+        stored: bool | None = True
+        try:
+            await self.storage.upload(
+                place.bucket_name,
+                path,
+                spool.content(),
+                size=spool.size,
+                content_type=place.content_type,
+                cache_control=place.cache_control,
+            )
+        except ProviderError as error:
+            status = error.failure.http_status or 0
+            stored = False if 400 <= status < 500 else None
+            log.warning("not put into quarantine: %s", error.failure.text)
+        verdict = await persistently(
+            lambda: self.database.settle_quarantine(job, path, stored=stored)
+        )
+        return Outcome(verdict, place.reason)
+
+    def _spool(self) -> Spool:
+        return Spool(self.spool_memory_bytes, self.spool_folder)
 
     async def _store(
         self, job: Job, place: UploadVerdict, spool: Spool, attempt: Attempt

@@ -153,6 +153,13 @@ async def _pipeline(
             memory_bytes=settings.pgmedia_check_memory_bytes,
         )
     )
+    encoder = await stack.enter_async_context(
+        Inspector(
+            children=max(1, min(settings.pgmedia_concurrency, os.cpu_count() or 1) // 2),
+            seconds=settings.pgmedia_encode_seconds,
+            memory_bytes=settings.pgmedia_encode_memory_bytes,
+        )
+    )
     return Pipeline(
         database=database,
         whatsapp=WhatsApp(
@@ -169,6 +176,7 @@ async def _pipeline(
             settings.pgmedia_timeout_seconds,
         ),
         inspector=inspector,
+        encoder=encoder,
         spool_memory_bytes=settings.pgmedia_spool_memory_bytes,
         spool_folder=settings.pgmedia_spool_folder,
         metrics=metrics,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 MOST_BYTES = 2**63
@@ -37,15 +37,23 @@ class SourceVerdict:
 
 @dataclass(frozen=True, slots=True)
 class UploadVerdict:
-    """What to do with received bytes; for "upload", where to and with which headers."""
+    """What to do with received bytes.
 
-    verdict: Literal["upload", "deduplicated", "joined", "rejected", "retry"]
+    For "encode", what to make of them first; for "upload", which of the bytes in hand go where, by
+    their SHA-256, and with which headers; for "quarantine", where the received ones go.
+    """
+
+    verdict: Literal[
+        "upload", "encode", "deduplicated", "joined", "rejected", "quarantine", "retry"
+    ]
     reason: str | None
     object_id: UUID | None
     bucket_name: str | None
     storage_path: str | None
     content_type: str | None
     cache_control: str | None
+    stored_hash: str | None
+    encoding: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ for x in 20 50 80 110; do
 done
 convert -delay 20 -loop 0 frame20.png frame50.png frame80.png frame110.png \
   -strip "$out/sample.gif"
+# convert writes what gamma it has of itself, whatever -strip says.
+perl -0777 -pi -e 's/\x21\xff\x0bImageMagick\x0dgamma=0\.45455\x00//g' "$out/sample.gif"
 
 # --- sound: three rising notes ------------------------------------------------
 tune() { # tune RATE FILE

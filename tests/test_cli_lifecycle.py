@@ -53,6 +53,26 @@ async def test_a_cleanup_says_what_could_not_be_deleted(
     assert await run("cleanup", "30", "--yes") == (0, ["2 attachments deleted"], [])
 
 
+async def test_a_cleanup_for_programs(db: Any, run: Run) -> None:
+    """The figures are those of all its calls; what could not be deleted ends it with 1, as ever."""
+    await old_media(db, 3)
+    await db.execute("create table tickets (media_id uuid references media)")
+    await db.execute("insert into tickets select id from media limit 1")
+    counted = {"is_finished": True, "locked": 0, "refused": 0, "problem": None}
+
+    code, (line,), _ = await run("cleanup", "30", "--dry-run", "--json")
+    assert (code, json.loads(line)) == (0, {"attachments": 3, "dry_run": True, **counted})
+    assert (await run("cleanup", "30", "--json"))[0] == 2  # asks first, also programs
+
+    code, (line,), (error,) = await run("cleanup", "30", "--yes", "--json")
+    done = json.loads(line)
+    assert (code, done["attachments"], done["refused"], done["dry_run"]) == (1, 2, 1, False)
+    assert done["problem"] in error
+    await db.execute("drop table tickets")
+    code, (line,), _ = await run("cleanup", "30", "--yes", "--json")
+    assert (code, json.loads(line)) == (0, {"attachments": 1, "dry_run": False, **counted})
+
+
 async def test_a_cleanup_of_some(db: Any, run: Run) -> None:
     await old_media(db, 2)
     touched = await db.fetchval("select id from media limit 1")

@@ -120,8 +120,8 @@ async def test_pollers_that_die_before_any_refusal_is_heard_stay_within_the_limi
         await make_due(db)
     await claim(db, 0)  # rescues
 
-    assert whatsapp.refused == 20
-    assert await db.fetchval("select count(*) from media_unheard_requests") == 20
+    assert whatsapp.refused == 17
+    assert await db.fetchval("select count(*) from media_unheard_requests") == 17
 
 
 async def _asked_all(db: Any, whatsapp: WhatsAppApi) -> bool:

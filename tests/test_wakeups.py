@@ -76,6 +76,7 @@ async def running(
                 whatsapp=WhatsApp(client, whatsapp.url, settings.whatsapp_token, None, 5),
                 storage=Storage(client, settings.supabase_url, settings.supabase_service_key, 5),
                 inspector=inspector,
+                encoder=inspector,
                 spool_memory_bytes=100_000,
                 spool_folder=None,
             ),

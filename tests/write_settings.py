@@ -1,4 +1,4 @@
-"""Write the table of settings into README.md, between its two markers."""
+"""Write the table of settings into docs/reference.md, between its two markers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from poller.config import settings_table
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
 
 
@@ -16,14 +16,14 @@ def markdown_table() -> str:
 
 
 def documented() -> str:
-    """The table as README.md has it now."""
-    return README.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
+    """The table as docs/reference.md has it now."""
+    return REFERENCE.read_text(encoding="utf-8").partition(BEGIN)[2].partition(END)[0]
 
 
 def main() -> None:
-    before, begin, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    before, begin, rest = REFERENCE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
-    README.write_text(before + begin + markdown_table() + end + after, encoding="utf-8")
+    REFERENCE.write_text(before + begin + markdown_table() + end + after, encoding="utf-8")
 
 
 if __name__ == "__main__":

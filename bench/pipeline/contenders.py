@@ -12,11 +12,9 @@ from typing import Any, Protocol
 
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.queries import Queries
-from pydantic import SecretStr
 
+from bench.handwritten import FILES
 from bench.pipeline.servers import API_VERSION, KEY, TOKEN, Servers
-from bench.pipeline.workers import FILES
-from poller.migrate import migrate
 
 NUMBERS = 20
 """Phone numbers: of each, pgmedia works on no more than 20 attachments at once."""
@@ -33,7 +31,10 @@ select queue_media_processing(id, whatsapp_message_id, 'image', 'image/jpeg') fr
 
 @dataclass
 class Run:
-    """One contender at work: `ids` to fetch, by so many processes, on a database of its own."""
+    """One contender at work: `ids` to fetch, by so many processes, on a database of its own.
+
+    `at_once`: files in work, of all processes together. `cores`: that they may run on.
+    """
 
     dsn: str
     servers: Servers
@@ -41,6 +42,8 @@ class Run:
     processes: int
     folder: Path
     db: Any
+    at_once: int = 16
+    cores: int | None = None
 
     def environment(self, process: int) -> dict[str, str]:
         share = self.folder / f"ids-{process}"
@@ -52,7 +55,7 @@ class Run:
             "SUPABASE_SERVICE_KEY": KEY,
             "WHATSAPP_API_URL": f"{self.servers.url}/{API_VERSION}",
             "WHATSAPP_TOKEN": TOKEN,
-            "PGMEDIA_CONCURRENCY": "16",
+            "PGMEDIA_CONCURRENCY": str(max(2, self.at_once // self.processes)),
             "BENCH_IDS": str(share),
             "BENCH_PROGRESS": str(self.folder / f"done-{process}"),
         }
@@ -60,11 +63,13 @@ class Run:
 
 class Contender(Protocol):
     name: str
+    share: float
+    """Of the files that the others are given: more for what is soon done, some of them again."""
     arguments: tuple[str, ...]
     """Of Python, to start one process."""
 
     async def prepare(self, run: Run) -> None:
-        """Schema and queue."""
+        """Schema, unless it is pgmedia's, which is there, and queue."""
         ...
 
     async def done(self, run: Run) -> int:
@@ -74,6 +79,7 @@ class Contender(Protocol):
 
 class Bound:
     name = "bare aiohttp loop (the bound)"
+    share = 8.0
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "bound")
 
     async def prepare(self, run: Run) -> None:
@@ -83,7 +89,21 @@ class Bound:
         return sum(path.stat().st_size for path in run.folder.glob("done-*"))
 
 
+NOTHING_ENCODED = """
+update media_buckets set compress_above = null;
+update media_settings set strip_public_images = false
+"""
+
+
+class ServersAlone(Bound):
+    name = "the servers alone"
+    share = 16.0
+    arguments: tuple[str, ...] = ("-m", "bench.pipeline.raw")
+
+
 class Pgmedia:
+    share = 1.0
+
     def __init__(self, *, checks: bool) -> None:
         self.name = f"pgmedia, content checks {'on' if checks else 'off'}"
         self.arguments: tuple[str, ...] = ("-m", "poller", "poll")
@@ -91,15 +111,16 @@ class Pgmedia:
             self.arguments = ("-m", "bench.pipeline.workers", "unchecked")
 
     async def prepare(self, run: Run) -> None:
-        await asyncio.to_thread(migrate, SecretStr(run.dsn))
+        await run.db.execute(NOTHING_ENCODED)  # as the others; bench.compression measures that
         await run.db.execute(QUEUE, run.ids, NUMBERS)
 
     async def done(self, run: Run) -> int:
         return await run.db.fetchval("select count(*) from media where processed")
 
 
-class WithPgQueuer:
+class WithPgQueuer(Bound):
     name = "PgQueuer, httpx, supabase"
+    share = 0.4
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "pgqueuer")
 
     async def prepare(self, run: Run) -> None:
@@ -109,12 +130,10 @@ class WithPgQueuer:
         count = len(run.ids)
         await queries.enqueue(["fetch"] * count, [one.encode() for one in run.ids], [0] * count)
 
-    async def done(self, run: Run) -> int:
-        return await run.db.fetchval("select count(*) from files")
 
-
-class WithProcrastinate(WithPgQueuer):
+class WithProcrastinate(Bound):
     name = "Procrastinate, httpx, supabase"
+    share = 0.4
     arguments: tuple[str, ...] = ("-m", "bench.pipeline.workers", "procrastinate")
 
     async def prepare(self, run: Run) -> None:

@@ -7,14 +7,17 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.pipeline.contenders import Contender, Run
+from poller.sandbox.postgres import die_with_parent
 
-WARM = 0.2
-"""The share of the files that is not timed: Python starts, connections open."""
+TIMED = (0.2, 0.9)
+"""The share of the files that is timed: not while Python starts, nor when some have run dry."""
+POLL_SECONDS = 0.03
+PATIENCE_SECONDS = 300
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,6 +27,7 @@ class Figures:
     worker_ms: float
     """CPU milliseconds a file, of the workers and their children."""
     postgres_ms: float
+    nginx_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +36,46 @@ class Moment:
     at: float
     worker_cpu: float
     postgres_cpu: float
+    nginx_cpu: float
 
 
 async def measure(contender: Contender, run: Run, postgres: int) -> Figures:
     """`postgres`: the process that all others of the server are children of."""
     await contender.prepare(run)
+    async with working(contender, run) as workers:
+        begun, ended = [
+            await reached(contender, run, int(len(run.ids) * part), workers, postgres)
+            for part in TIMED
+        ]
+    done = ended.done - begun.done
+    return Figures(
+        done / (ended.at - begun.at),
+        1000 * (ended.worker_cpu - begun.worker_cpu) / done,
+        1000 * (ended.postgres_cpu - begun.postgres_cpu) / done,
+        1000 * (ended.nginx_cpu - begun.nginx_cpu) / done,
+    )
+
+
+@contextlib.asynccontextmanager
+async def working(contender: Contender, run: Run) -> AsyncGenerator[list[int]]:
+    """The contender's processes, by their ids; what they wrote is told when they take too long."""
+
+    def start() -> None:
+        die_with_parent()
+        if run.cores is not None:
+            os.sched_setaffinity(0, set(sorted(os.sched_getaffinity(0))[: run.cores]))
+
     with (run.folder / "log").open("ab") as log:
         processes = [
             await asyncio.create_subprocess_exec(
                 sys.executable, *contender.arguments, env=run.environment(number),
-                stdout=log, stderr=log,
+                stdout=log, stderr=log, preexec_fn=start,
             )
             for number in range(run.processes)
         ]  # fmt: skip
-    workers = [process.pid for process in processes]
     try:
-        async with asyncio.timeout(300):
-            begun = await reached(contender, run, int(len(run.ids) * WARM), workers, postgres)
-            ended = await reached(contender, run, len(run.ids), workers, postgres)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            yield [process.pid for process in processes]
     except TimeoutError:
         raise SystemExit((run.folder / "log").read_text()[-2000:]) from None
     finally:
@@ -57,20 +83,22 @@ async def measure(contender: Contender, run: Run, postgres: int) -> Figures:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             await process.wait()
-    done = ended.done - begun.done
-    return Figures(
-        done / (ended.at - begun.at),
-        1000 * (ended.worker_cpu - begun.worker_cpu) / done,
-        1000 * (ended.postgres_cpu - begun.postgres_cpu) / done,
-    )
+
+
+async def until_done(contender: Contender, run: Run, count: int) -> int:
+    """Wait until so many files are done; returns how many are."""
+    while (done := await contender.done(run)) < count:  # noqa: ASYNC110 - others count
+        await asyncio.sleep(POLL_SECONDS)
+    return done
 
 
 async def reached(
     contender: Contender, run: Run, count: int, workers: Iterable[int], postgres: int
 ) -> Moment:
-    while (done := await contender.done(run)) < count:  # noqa: ASYNC110 - others count
-        await asyncio.sleep(0.02)
-    return Moment(done, time.perf_counter(), sum(map(cpu_of, workers)), cpu_of(postgres))
+    return Moment(
+        await until_done(contender, run, count), time.perf_counter(),
+        sum(map(cpu_of, workers)), cpu_of(postgres), cpu_of(run.servers.process.pid),
+    )  # fmt: skip
 
 
 def cpu_of(pid: int) -> float:

@@ -1,7 +1,7 @@
 """Programs that fetch the files of a list and upload them: `python -m bench.pipeline.workers NAME`.
 
 Each does so with as many at once as the others. What they need comes in the environment; they end
-when they are told to (SIGTERM), or when they are done.
+when they are told to (SIGTERM). PgQueuer runs on uvloop, as its own command does.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ import json
 import os
 import signal
 import sys
+from collections.abc import AsyncGenerator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
-import httpx
+import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from procrastinate import App, PsycopgConnector
-from supabase import AsyncClient, acreate_client
 
+from bench.handwritten import Handwritten
+from bench.queues.of_pgmedia import polling
 from poller.config import Settings
 from poller.content import Spool
 from poller.inspector import Inspector
@@ -34,45 +37,18 @@ CONCURRENCY = int(os.environ.get("PGMEDIA_CONCURRENCY", "16"))
 API = os.environ.get("WHATSAPP_API_URL", "")
 STORAGE = os.environ.get("SUPABASE_URL", "")
 HEADERS = {"Authorization": f"Bearer {os.environ.get('WHATSAPP_TOKEN', '')}"}
+IDS = Path(os.environ.get("BENCH_IDS", ""))
 DATABASE = os.environ.get("DATABASE_URL", "")
 
-FILES = """
-create table if not exists files (
-    media_id text primary key, content_hash text not null unique, file_size bigint not null,
-    path text not null, stored_at timestamptz not null default now())
-"""
-INSERT = """
-insert into files (media_id, content_hash, file_size, path) values ($1, $2, $3, $4)
-on conflict do nothing returning path
-"""
 
+def joined(pieces: list[bytes]) -> bytes | AsyncGenerator[bytes]:
+    """What aiohttp sends fastest: small content as it is, large content a few pieces at a time."""
 
-class Handwritten:
-    """Download, hash, insert, upload: with httpx and the supabase client, as their docs show."""
+    async def some_at_a_time() -> AsyncGenerator[bytes]:
+        for first in range(0, len(pieces), 8):
+            yield b"".join(pieces[first : first + 8])
 
-    def __init__(self, http: httpx.AsyncClient, supabase: AsyncClient, pool: Any) -> None:
-        self._http = http
-        self._supabase = supabase
-        self._pool = pool
-
-    @classmethod
-    async def open(cls) -> Handwritten:
-        limits = httpx.Limits(max_connections=2 * CONCURRENCY)
-        pool = await asyncpg.create_pool(DATABASE, min_size=4, max_size=8)
-        return cls(
-            httpx.AsyncClient(headers=HEADERS, limits=limits, timeout=60),
-            await acreate_client(STORAGE, os.environ["SUPABASE_SERVICE_KEY"]),
-            pool,
-        )
-
-    async def fetch(self, media_id: str) -> None:
-        described = (await self._http.get(f"{API}/{media_id}")).raise_for_status().json()
-        content = (await self._http.get(described["url"])).raise_for_status().content
-        content_hash = hashlib.sha256(content).hexdigest()
-        path = f"2026/11/{content_hash}.jpg"
-        if await self._pool.fetchval(INSERT, media_id, content_hash, len(content), path):
-            bucket = self._supabase.storage.from_("images")
-            await bucket.upload(path, content, {"content-type": described["mime_type"]})
+    return b"".join(pieces) if len(pieces) <= 8 else some_at_a_time()
 
 
 async def bound(ids: list[str]) -> None:
@@ -85,28 +61,37 @@ async def bound(ids: list[str]) -> None:
         for media_id in todo:
             async with session.get(f"{API}/{media_id}") as answer:
                 described = await answer.json()
+            digest, pieces = hashlib.sha256(), list[bytes]()
             async with session.get(described["url"]) as answer:
-                content = await answer.read()
-            place = f"{STORAGE}/storage/v1/object/images/{hashlib.sha256(content).hexdigest()}"
-            async with session.post(place, data=content) as answer:
+                async for piece in answer.content.iter_any():
+                    digest.update(piece)
+                    pieces.append(piece)
+            size = {"Content-Length": str(sum(map(len, pieces)))}
+            place = f"{STORAGE}/storage/v1/object/images/{digest.hexdigest()}"
+            async with session.post(place, data=joined(pieces), headers=size) as answer:
                 await answer.read()
             os.write(progress, b".")  # one byte a file
 
     async with aiohttp.ClientSession(connector=connector, headers=HEADERS) as session:
         await asyncio.gather(*(work(session) for _ in range(CONCURRENCY)))
+    await asyncio.Event().wait()  # there until its CPU time has been read
 
 
 async def with_pgqueuer() -> None:
-    handwritten = await Handwritten.open()
+    handwritten = await Handwritten.open(CONCURRENCY)
     worker = PgQueuer(AsyncpgDriver(await asyncpg.connect(DATABASE)))
 
-    @worker.entrypoint("fetch", concurrency_limit=CONCURRENCY)
+    @worker.entrypoint("fetch")  # its concurrency_limit would be one for all processes
     async def fetch(job: Job) -> None:
         assert job.payload is not None
         await handwritten.fetch(job.payload.decode())
 
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.shutdown.set)
-    await worker.run(batch_size=CONCURRENCY, dequeue_timeout=timedelta(seconds=1))
+    await worker.run(
+        batch_size=CONCURRENCY // 2,  # the most that it allows
+        max_concurrent_tasks=CONCURRENCY,
+        dequeue_timeout=timedelta(seconds=1),
+    )
 
 
 def procrastinate_app() -> tuple[App, Any]:
@@ -120,7 +105,7 @@ def procrastinate_app() -> tuple[App, Any]:
     @app.task(name="fetch")
     async def fetch(media_id: str) -> None:
         if not handwritten:
-            handwritten.append(await Handwritten.open())
+            handwritten.append(await Handwritten.open(CONCURRENCY))
         await handwritten[0].fetch(media_id)
 
     return app, fetch
@@ -144,15 +129,24 @@ async def unchecked() -> None:
     )
 
 
+async def no_bytes() -> None:
+    """pgmedia's poller with everything but bytes: what many pollers ask of one database."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    async with polling(DATABASE, f"bench-{os.getpid()}", CONCURRENCY):
+        await stop.wait()
+
+
 async def main(name: str) -> None:
     if name == "bound":
-        with open(os.environ["BENCH_IDS"]) as file:  # noqa: ASYNC230, PTH123
-            await bound(json.load(file))
+        await bound(json.loads(IDS.read_text()))  # noqa: ASYNC240 - nothing else runs yet
     else:
         await {"pgqueuer": with_pgqueuer, "procrastinate": with_procrastinate,
-               "unchecked": unchecked}[name]()  # fmt: skip
+               "unchecked": unchecked, "no_bytes": no_bytes}[name]()  # fmt: skip
 
 
 if __name__ == "__main__":
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(main(sys.argv[1]))
+        loop_factory = uvloop.new_event_loop if sys.argv[1] == "pgqueuer" else None
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(main(sys.argv[1]))

@@ -1,4 +1,4 @@
-"""The bound of a drain: pgbench, a bare table, nothing but claim and delete."""
+"""The bound: pgbench on a bare table, with no more than a queue of its kind cannot do without."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import asyncio
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
-CLIENTS = 4
+from bench.queues.measuring import BULK, CLIENTS
+
+WORKERS = 4
 BATCH = 100
 
 TABLE = """
@@ -24,6 +27,8 @@ create table bare_queue (
 create index on bare_queue (priority, due_at, id) where status = 'pending';
 create index on bare_queue (claimed_by) where status = 'processing';
 """
+ENQUEUE = "insert into bare_queue default values;"
+ENQUEUE_ALL = f"insert into bare_queue select from generate_series(1, {BULK});"
 WORK = f"""
 with picked as materialized (
     select id from bare_queue where status = 'pending' and due_at <= now()
@@ -35,23 +40,35 @@ delete from bare_queue where claimed_by = :client_id and status = 'processing';
 """
 
 
-async def drain_bare_queue(dsn: str, programs: Path, count: int) -> float:
-    """Jobs a second of pgbench, with a lease and a deletion for each, in batches."""
-    db = await asyncpg.connect(dsn)
+async def measure_bound(dsn: str, programs: Path, count: int) -> tuple[float, float, float, float]:
+    """Jobs a second: in by one client, in by many, in by a thousand, and out again."""
+    db: Any = await asyncpg.connect(dsn)
     await db.execute(TABLE)
-    await db.execute("insert into bare_queue select from generate_series(1, $1::integer)", count)
+    singly = await pgbench(dsn, programs, ENQUEUE, 1, count // 4)
+    many = await pgbench(dsn, programs, ENQUEUE, CLIENTS, count // CLIENTS)
+    bulk = BULK * await pgbench(dsn, programs, ENQUEUE_ALL, 1, max(10, count // BULK))
+    await db.execute("truncate bare_queue")
+    waiting = 10 * count // (BATCH * WORKERS) * BATCH * WORKERS  # it is soon done
+    await db.execute("insert into bare_queue select from generate_series(1, $1::integer)", waiting)
     await db.execute("vacuum analyze bare_queue")
-    with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
-        script.write(WORK)
-        script.flush()
-        pgbench = await asyncio.create_subprocess_exec(
-            programs / "pgbench", "--no-vacuum", "--client", str(CLIENTS), "--file", script.name,
-            "--transactions", str(count // BATCH // CLIENTS), dsn,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        )  # fmt: skip
-        output = (await pgbench.communicate())[0].decode()
-    assert await db.fetchval("select count(*) from bare_queue") == 0, output
+    out = BATCH * await pgbench(dsn, programs, WORK, WORKERS, waiting // BATCH // WORKERS)
+    left = await db.fetchval("select count(*) from bare_queue")
+    assert left < BATCH * WORKERS, left  # a worker that skipped what others held took less
     await db.close()
+    return singly, many, bulk, out
+
+
+async def pgbench(dsn: str, programs: Path, script: str, clients: int, each: int) -> float:
+    """Transactions a second, of so many by each client."""
+    with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
+        file.write(script)
+        file.flush()
+        process = await asyncio.create_subprocess_exec(
+            programs / "pgbench", "--no-vacuum", "--client", str(clients), "--file", file.name,
+            "--jobs", str(min(clients, 2)), "--protocol", "prepared", "--transactions", str(each),
+            dsn, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        output = (await process.communicate())[0].decode()
     found = re.search(r"tps = ([\d.]+)", output)
     assert found, output
-    return float(found[1]) * BATCH
+    return float(found[1])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+NewLoop = Callable[[], asyncio.AbstractEventLoop]
 Started = Callable[[str], None]
 """Told the reference of a job when a worker starts on it."""
 
@@ -14,6 +16,10 @@ class Contender(Protocol):
     """A queue on a database of its own. A job's reference is a text it comes back with."""
 
     name: str
+    share: float
+    """Of the jobs that the others are given: less for what takes very long."""
+    new_loop: NewLoop | None
+    """The event loop that its own command runs on; None for asyncio's."""
 
     async def open(self, dsn: str, clients: int) -> None:
         """Bring the schema, and open one connection a client."""

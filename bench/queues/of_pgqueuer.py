@@ -1,33 +1,49 @@
-"""PgQueuer as its guide to performance shows it: asyncpg, tuned autovacuum, durable tables."""
+"""PgQueuer as its guide to performance shows it: asyncpg, tuned autovacuum, durable tables.
+
+On uvloop, as its own command is where that is installed.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import asyncpg
+import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
 from pgqueuer.queries import Queries
 
-from bench.queues.contender import Started
+from bench.handwritten import FILES, INSERT
+from bench.queues.contender import NewLoop, Started
 
 WORKERS = 5
 
 
 class PgQueuerQueue:
-    def __init__(self, batch_size: int) -> None:
-        self.name = f"PgQueuer, {WORKERS} workers, batches of {batch_size}"
+    """`recording`: each job inserts a row, as a task that stores a file would."""
+
+    def __init__(self, batch_size: int, *, recording: bool = False) -> None:
+        self.name = f"PgQueuer, batches of {batch_size}"
+        if recording:
+            self.name += ", a row a job"
+        self.share = 1.0
+        self.new_loop: NewLoop | None = uvloop.new_event_loop
         self._batch_size = batch_size
+        self._recording = recording
 
     async def open(self, dsn: str, clients: int) -> None:
         self._dsn = dsn
         self._clients = [await self._connect() for _ in range(clients)]
         await self._clients[0].install()
         await self._clients[0].optimize_autovacuum()
+        self._pool: Any = await asyncpg.create_pool(self._dsn, min_size=8, max_size=8)
+        await self._pool.execute(FILES)
 
     async def prepare(self, references: Sequence[str]) -> None:
         """Nothing need be there."""
@@ -48,7 +64,11 @@ class PgQueuerQueue:
             @worker.entrypoint("fetch")
             async def fetch(job: Job) -> None:
                 assert job.payload is not None
-                started(job.payload.decode())
+                name = job.payload.decode()
+                started(name)
+                if self._recording:
+                    content_hash = hashlib.sha256(job.payload).hexdigest()
+                    await self._pool.fetchval(INSERT, name, content_hash, 1000, name)
 
         running = [
             asyncio.create_task(
@@ -64,6 +84,7 @@ class PgQueuerQueue:
             await asyncio.gather(*running)
 
     async def close(self) -> None:
+        await self._pool.close()
         for client in self._clients:
             await client.driver.__aexit__(None, None, None)
 

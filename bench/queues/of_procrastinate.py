@@ -9,13 +9,16 @@ from contextlib import asynccontextmanager
 from procrastinate import App, PsycopgConnector
 from procrastinate.types import JSONDict
 
-from bench.queues.contender import Started
+from bench.queues.contender import NewLoop, Started
 
 CONCURRENCY = 20
 
 
 class ProcrastinateQueue:
-    name = f"Procrastinate, {CONCURRENCY} jobs at once"
+    def __init__(self) -> None:
+        self.name = f"Procrastinate, {CONCURRENCY} jobs at once"
+        self.share = 0.25
+        self.new_loop: NewLoop | None = None  # as its own command
 
     async def open(self, dsn: str, clients: int) -> None:  # noqa: ARG002 - it has a pool
         self._app = App(

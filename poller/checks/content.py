@@ -46,8 +46,8 @@ class Content:
 class Facts:
     """What was found in a file. `flags` are names in media_content_rules; `details` by class:
 
-    images: width, height (pixels), frames; sound, film: brand, seconds, tracks, packets or frames;
-    PDF: pages; Office: parts, unpacked_bytes; text: encoding.
+    images: width, height (pixels), frames, metadata (kinds of it); sound, film: brand, seconds,
+    tracks, packets or frames; PDF: pages; Office: parts, unpacked_bytes; text: encoding.
     """
 
     mime_type: str

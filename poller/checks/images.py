@@ -6,6 +6,7 @@ import PIL
 from PIL import Image
 
 from poller.checks.content import Content, Facts, describe
+from poller.metadata import find_metadata
 
 MOST_PIXELS = 100_000_000
 """Larger images are never decoded; media_settings.image_pixels_most cannot be set above this."""
@@ -38,6 +39,9 @@ def parse(content: Content, facts: Facts) -> None:
         facts.object_to("bomb", describe(error))
     except OSError as error:
         facts.object_to("truncated" if "truncated" in str(error) else "damaged", describe(error))
+    else:
+        if metadata := find_metadata(content.data, facts.mime_type):
+            facts.details["metadata"] = metadata
 
 
 def _decode(content: Content, decoders: list[str], facts: Facts) -> None:

@@ -17,6 +17,7 @@ STORY = {
     "lease expired": "attempt {attempt} ended without a word from {poller}",
     "stored": "stored by {poller}{timings}",
     "deduplicated": "linked to the same content, which is stored already",
+    "quarantined": "refused, and kept in {bucket_name} until {keep_until}",
     "failed": "failed for good: {code}: {text}",
     "retried": "queued again, with all its attempts",
     "cancelled": "cancelled",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
 
 from poller import __version__
+from poller.db.grouping import GroupedCalls
 from poller.db.pool import Pool
 from poller.records import Deletion, Failure, FailureVerdict, Job, SourceVerdict, UploadVerdict
 
@@ -19,13 +20,58 @@ CLAIM = (  # by name, so that the function of a newer version may answer more
     " waited_seconds from public.claim_media_jobs($1, $2)"
 )
 
+# Each for one job, and for a group of them, in the order that they come in.
+DESCRIBE = (
+    "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
+    """
+    select answer.*
+    from unnest($1::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[])
+        with ordinality job (id, token, mime_type, file_size, sha256, place)
+    cross join lateral public.describe_media_source(
+        job.id, $2, job.token, job.mime_type, job.file_size, job.sha256) answer
+    order by job.place
+    """,
+)
+BEGIN = (
+    "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
+    """
+    select answer.*
+    from unnest($1::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::jsonb[])
+        with ordinality job (id, token, content_hash, file_size, mime_type, checks, place)
+    cross join lateral public.begin_media_upload(
+        job.id, $2, job.token, job.content_hash, job.file_size, job.mime_type, job.checks) answer
+    order by job.place
+    """,
+)
+FINISH = (
+    "select public.finish_media_upload($1, $2, $3, $4, $5)",
+    """
+    select answer.waited
+    from unnest($1::uuid[], $3::integer[], $4::uuid[], $5::jsonb[])
+        with ordinality job (id, token, object_id, timings, place)
+    cross join lateral public.finish_media_upload(
+        job.id, $2, job.token, job.object_id, job.timings) answer (waited)
+    order by job.place
+    """,
+)
+
 
 class LeaseLostError(Exception):
     """Another poller has taken the job over, or it is done: drop the result."""
 
 
 class Jobs(Pool):
-    """(id, poller, fencing token) goes with every call about a job."""
+    """(id, poller, fencing token) goes with every call about a job.
+
+    Verdicts that are asked for at the same moment go to the database as one call.
+    """
+
+    def __init__(self, pool: asyncpg.Pool[asyncpg.Record], poller: str) -> None:
+        super().__init__(pool, poller)
+        # groups lock the rows of contents in the order of their hashes, whichever poller's they are
+        self._describe = self._grouped(*DESCRIBE, order=lambda item: item[3] or "")
+        self._begin = self._grouped(*BEGIN, order=lambda item: item[1])
+        self._finish = self._grouped(*FINISH, order=lambda item: str(item[1]))
 
     async def claim(self, limit: int) -> list[Job]:
         rows = await self._rows(CLAIM, self.poller, limit)
@@ -44,29 +90,41 @@ class Jobs(Pool):
     async def describe(
         self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
     ) -> SourceVerdict:
-        row = await self._fenced(
-            "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
-            job, mime_type, file_size, sha256,
-        )  # fmt: skip
+        row = await self._describe((job, mime_type, file_size, sha256))
         return SourceVerdict(**row)
 
     async def begin_upload(
         self, job: Job, content_hash: str, file_size: int, facts: dict[str, Any]
     ) -> UploadVerdict:
         """`facts`: what the content check found, as poller.checks.Facts.as_json gives it."""
+        row = await self._begin(
+            (job, content_hash, file_size, facts["mime_type"], json.dumps(facts))
+        )
+        return _upload_verdict(row)
+
+    async def settle_encoding(
+        self, job: Job, tried: UploadVerdict, *, problem: str | None = None,
+        stored_hash: str | None = None, stored_size: int | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> UploadVerdict:  # fmt: skip
+        """What came of `tried`: a problem, or a result, with what the content check found in it."""
         row = await self._fenced(
-            "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
-            job, content_hash, file_size, facts["mime_type"], json.dumps(facts),
+            "select * from public.settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            job, tried.object_id, json.dumps(tried.encoding), problem, stored_hash, stored_size,
+            facts and json.dumps(facts),
         )  # fmt: skip
-        return UploadVerdict(**row)
+        return _upload_verdict(row)
+
+    async def settle_quarantine(self, job: Job, storage_path: str, *, stored: bool | None) -> str:
+        """Refused bytes were put there, or not, or perhaps; returns the verdict."""
+        row = await self._fenced(
+            "select public.settle_media_quarantine($1, $2, $3, $4, $5)", job, storage_path, stored
+        )
+        return row[0]
 
     async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
         """Record an upload; returns how many attachments waited for it."""
-        row = await self._fenced(
-            "select public.finish_media_upload($1, $2, $3, $4, $5)",
-            job, object_id, json.dumps(timings),
-        )  # fmt: skip
-        return row[0]
+        return (await self._finish((job, object_id, json.dumps(timings))))[0]
 
     async def fail(self, job: Job, failure: Failure) -> FailureVerdict:
         row = await self._fenced(
@@ -136,6 +194,18 @@ class Jobs(Pool):
             failure.retry_after, failure.text,
         )  # fmt: skip
 
+    def _grouped(
+        self, call_one: str, call_many: str, order: Callable[[Any], str]
+    ) -> GroupedCalls[tuple[Any, ...], asyncpg.Record]:
+        """Items: a job, and the arguments of the call."""
+
+        async def many(items: Sequence[tuple[Any, ...]]) -> list[asyncpg.Record]:
+            jobs, *arguments = zip(*items, strict=True)
+            ids, tokens = _keys(jobs)
+            return await self._rows(call_many, ids, self.poller, tokens, *arguments)
+
+        return GroupedCalls(lambda item: self._fenced(call_one, *item), many, order)
+
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:
             (row,) = await self._rows(call, job.id, self.poller, job.fencing_token, *arguments)
@@ -144,6 +214,11 @@ class Jobs(Pool):
                 raise LeaseLostError(str(error)) from None
             raise
         return row
+
+
+def _upload_verdict(row: asyncpg.Record) -> UploadVerdict:
+    encoding = row["encoding"] and json.loads(row["encoding"])
+    return UploadVerdict(**{**row, "encoding": encoding})
 
 
 def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:

@@ -33,9 +33,9 @@ class Operations(Pool):
         rows = await self._rows("select * from public.get_media_audit_trail($1)", media_id)
         return [{**row, "detail": json.loads(row["detail"] or "null")} for row in rows]
 
-    async def retry(self, media_id: UUID) -> bool:
+    async def retry(self, media_id: UUID, *, dry_run: bool) -> bool:
         """Queue a failed or cancelled attachment again; False when it is neither."""
-        return await self._value("select public.retry_media($1)", media_id)
+        return await self._tried("select public.retry_media($1)", media_id, dry_run=dry_run)
 
     async def retry_failed(
         self, code: str | None, since: timedelta | None, at_most: int, *, dry_run: bool
@@ -66,18 +66,20 @@ class Operations(Pool):
         reached = answer.pop("reached")
         return MissingMedia(**answer, reached=UUID(reached) if reached else None)
 
-    async def cancel(self, media_id: UUID) -> bool:
+    async def cancel(self, media_id: UUID, *, dry_run: bool) -> bool:
         """Stop work on an attachment; False when there was none."""
-        return await self._value("select public.cancel_media($1)", media_id)
+        return await self._tried("select public.cancel_media($1)", media_id, dry_run=dry_run)
 
-    async def pause(self, scope: str, reason: str | None, pause_for: timedelta | None) -> datetime:
+    async def pause(
+        self, scope: str, reason: str | None, pause_for: timedelta | None, *, dry_run: bool
+    ) -> datetime:
         """Pause a source, by default for as long and for what the function says; until when."""
         named = {"scope": scope, "reason": reason, "pause_for": pause_for}
         given = {name: value for name, value in named.items() if value is not None}
         arguments = ", ".join(f"{name} => ${number}" for number, name in enumerate(given, 1))
         call = f"select public.pause_media_source({arguments})"
-        return await self._value(call, *given.values())
+        return await self._tried(call, *given.values(), dry_run=dry_run)
 
-    async def resume(self, scope: str) -> bool:
+    async def resume(self, scope: str, *, dry_run: bool) -> bool:
         """Lift a pause; False when there was none."""
-        return await self._value("select public.resume_media_source($1)", scope)
+        return await self._tried("select public.resume_media_source($1)", scope, dry_run=dry_run)

@@ -15,9 +15,11 @@ NOTHING = {
     "pruned_webhook_events": 0,
     "pruned_webhook_refusals": 0,
     "pruned_tombstones": 0,
+    "pruned_quarantine": 0,
     "pruned_audit_events": 0,
     "pruned_minutes": 0,
     "pruned_cron_runs": 0,
+    "forgotten_cleanups": 0,
     "cleaned_media": 0,
 }
 

@@ -46,7 +46,7 @@ class History:
     async def step(self) -> None:
         steps = [
             self.queue, self.queue, self.work, self.work, self.work,
-            self.crash, self.delete, self.retry, self.cancel, self.lose,
+            self.crash, self.delete, self.retry, self.cancel, self.lose, self.age, self.clean_up,
         ]  # fmt: skip
         await self.random.choice(steps)()
         if self.random.random() < 0.1:
@@ -94,12 +94,36 @@ class History:
     async def delete(self) -> None:
         if self.content and self.random.random() < 0.5:
             media = self.random.choice(list(self.content))
+            await self.db.execute("delete from media_holds where media_id = $1", media)
             await self.db.execute(
                 self.random.choice([
                     "select delete_media($1)", "delete from media where id = $1",
                     "delete from messages where id = (select message_id from media where id = $1)",
                 ]), media,
             )  # fmt: skip
+
+    async def age(self) -> None:
+        """Some media grow old, are held or looked at."""
+        change = self.random.choice([
+            "update media set message_sent_at = now() - interval '40 days' where id = m.id",
+            "insert into media_holds (media_id, reason) values (m.id, 'x') on conflict do nothing",
+            "insert into media_accesses (media_id, accessed_at) values (m.id, now())"
+            " on conflict do nothing",
+            "delete from media_holds where media_id <> m.id",
+        ])  # fmt: skip
+        await self.db.execute(
+            "do $$ declare m record; begin for m in select id from media order by id"
+            f" offset {self.random.randrange(9)} limit 3 loop {change}; end loop; end $$"
+        )
+
+    async def clean_up(self) -> None:
+        await self.db.execute(
+            "select run_media_cleanup(30, $1, $2, $3, $4)",
+            self.random.choice([None, ["image"], ["video", "document"]]),
+            self.random.choice([None, 1]),
+            self.random.random() < 0.2,
+            self.random.choice([1, 3, 1000]),
+        )
 
     async def cancel(self) -> None:
         if self.content and self.random.random() < 0.3:

@@ -30,7 +30,7 @@ from tests.access import (
 )
 from tests.helpers import as_user, create_login
 
-README = Path(__file__).parents[2] / "README.md"
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference.md"
 PASSWORD = "pgmedia-test-password"
 RIGHTS = ("select", "insert", "update", "delete", "truncate", "references", "trigger")
 
@@ -179,9 +179,9 @@ async def test_operators_see_the_rows(db: Any, operator: str) -> None:
     await acting.close()
 
 
-def test_the_readme_names_what_clients_and_operators_may_call() -> None:
+def test_the_reference_names_what_clients_and_operators_may_call() -> None:
     clients, _, operators = (
-        README.read_text().partition("For any client ")[2].partition("For operators ")
+        REFERENCE.read_text().partition("For any client ")[2].partition("For operators ")
     )
     first_column = re.compile(r"^\| (`.*?`) \|", re.MULTILINE)
 

@@ -95,7 +95,7 @@ async def test_every_table_of_ours_has_a_comment(db: Any) -> None:
 
 
 PICKS = {
-    "claim_media_jobs": r"cross join lateral \(\n( +select q\.id.*?)\n        \) d",
+    "pick_media_jobs": r"else\n.*?cross join lateral \(\n( +select q\.id.*?)\n +\) d",
     "claim_media_deletions": r"v_ids := array\((.*?)\n    \);",
 }
 
@@ -105,7 +105,7 @@ def inner_select(name: str) -> str:
     found = re.search(PICKS[name], text(name), re.S)
     assert found
     pick = found[1].replace("public.", "").replace("s.source", "'whatsapp:1'")
-    pick = pick.replace("p_poller", "'poller-1'")
+    pick = pick.replace("p_poller", "'poller-1'").replace("v_passed", "'{}'::uuid[]")
     return re.sub(r"limit (least|coalesce)\(.*?\)", "limit $1", pick)
 
 
@@ -114,7 +114,7 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 FILL = {
-    "claim_media_jobs": """
+    "pick_media_jobs": """
         insert into messages (whatsapp_message_id) values ('wamid.1');
         insert into media (message_id, whatsapp_media_id)
         select m.id, n::text from messages m, generate_series(1, 100000) n;
@@ -131,7 +131,7 @@ FILL = {
     """,
 }
 INDEXES = {
-    "claim_media_jobs": "media_queue_due_idx",
+    "pick_media_jobs": "media_queue_due_idx",
     "claim_media_deletions": "media_deletion_queue_due_idx",
 }
 

@@ -124,3 +124,12 @@ async def test_other_bad_arguments_are_refused(db: Any) -> None:
     for at_most in (0, None):
         with refused("MD022", "at_most"):
             await clean_up(db, at_most=at_most)
+
+
+async def test_a_dry_run_of_null_deletes_nothing(db: Any) -> None:
+    await age(db, await queue_media(db), 40)
+
+    with refused("MD022", "dry_run is null"):
+        await clean_up(db, dry_run=None)
+
+    assert len(await all_media(db)) == 1

@@ -65,6 +65,8 @@ async def test_a_schedule_without_pg_cron(db: Any) -> None:
     assert await db.fetchval("select cleanup_days from media_settings") is None
     with refused("MD022", "-1"):
         await db.execute("select schedule_media_maintenance(-1)")
+    with refused("MD022", "cleanup_at is 24:00:00"):
+        await db.execute("select schedule_media_maintenance(90, '24:00')")
 
 
 async def test_what_bots_inserted_before_has_an_age(db: Any) -> None:

@@ -56,6 +56,7 @@ RULES: list[tuple[str, str | None, int | None, str, str]] = [
     ("poller", "spool_full", None, "paused", "spool_full"),
     ("poller", "check_failed", None, "retry", "content_check_failed"),
     ("poller", "hash_mismatch", None, "retry", "hash_mismatch"),
+    ("poller", "metadata_kept", None, "retry", "metadata_not_removed"),
     ("storage", "unreachable", None, "paused", "storage_absent"),
     ("storage", "InvalidRequest", 400, "paused", "storage_answer_unexpected"),
     ("storage", None, 200, "paused", "storage_answer_unexpected"),

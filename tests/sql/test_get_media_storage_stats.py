@@ -32,7 +32,9 @@ async def test_an_empty_store(db: Any) -> None:
             for span in ("last_minute", "last_hour", "last_day")
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},
         "queue": {}, "oldest_due_seconds": 0,
-        "failures": {}, "last_failures": [], "deletions": 0, "deletions_overdue": 0,
+        "failures": {}, "last_failures": [],
+        "quarantine": {"files": 0, "bytes": 0, "refusals": 0},
+        "deletions": 0, "deletions_overdue": 0,
         "unfolded": 0,
         "webhook": {"refusals": {}, "calls_with_errors": 0, "errors": {}},
         "pauses": [], "pollers": 0, "pollers_alive": [],
@@ -200,3 +202,20 @@ async def test_dead_letters_are_not_read_to_count_the_work(db: Any) -> None:
         await db.execute("select count_queued_media()")
         await db.execute("select prune_dead_letters('1 day')")
         assert await db.fetchval(read, "media_processing_queue") == before
+
+
+async def test_a_day_is_24_hours_in_every_time_zone(db: Any) -> None:
+    """In one whose clocks went forward within the last day, too: there, a day is 23 hours."""
+    await db.execute(
+        "insert into media_throughput select date_trunc('minute', now()) - m * interval '1 minute',"
+        " 1, 1, 0 from generate_series(1, 1500) m"
+    )
+    zone = await db.fetchval(
+        "select format('AAA0BBB-1,%s/0,%s/0', d, (d + 180) % 365)"
+        " from extract(doy from (now() at time zone 'utc') - interval '12 hours') o (doy),"
+        " lateral (select (doy - 1)::integer as d) x"
+    )
+    await db.execute(f"set timezone = '{zone}'")
+    assert await db.fetchval("select now() - interval '1 day' = now() - interval '23 hours'")
+
+    assert (await stats(db))["throughput"]["last_day"]["files"] == 1439

@@ -118,6 +118,27 @@ async def test_a_leader_that_is_deduplicated_frees_those_who_wait(db: Any) -> No
     assert (await queue_row(db, waiting))["status"] == "pending"
 
 
+async def test_a_leader_whose_bytes_turn_out_to_be_stored_frees_those_who_wait(db: Any) -> None:
+    """WhatsApp tells no hash, and hands out other bytes at the second attempt."""
+    leader, waiting = await queue_media(db), await queue_media(db)
+    held = await claim(db)
+    await begin_upload(db, leader, held[leader], content_hash=HASH)
+    await describe(db, waiting, held[waiting], sha256=HASH)
+    assert (await queue_row(db, waiting))["waiting_for"] == leader
+    await fail(db, leader, held[leader], source="storage", http_status=500)
+    await store(db, OTHER)
+    await make_due(db)
+    token = (await claim(db))[leader]
+
+    verdict = await begin_upload(db, leader, token, content_hash=OTHER)
+
+    assert verdict["verdict"] == "deduplicated"
+    row = await queue_row(db, waiting)
+    assert (row["status"], row["waiting_for"]) == ("pending", None)
+    token = (await claim(db))[waiting]
+    assert (await describe(db, waiting, token, sha256=HASH))["verdict"] == "download"
+
+
 async def test_two_open_transactions_have_one_leader(connect: Connect, db: Any) -> None:
     one, two = await connect(), await connect()
     first, second = await queue_media(db), await queue_media(db)

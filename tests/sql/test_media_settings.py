@@ -46,6 +46,19 @@ async def test_the_project_url_rebuilds_what_is_built_from_it(db: Any) -> None:
     assert (await media_row(db, media))["public_url"].startswith("https://a.supabase.co/storage/")
 
 
+async def test_a_time_is_what_it_compares_as(db: Any) -> None:
+    """Months back and more days forward compare as an hour, and may lie in the future."""
+    rows = await db.fetch(
+        "select attname from pg_attribute where attrelid = 'media_settings'::regclass"
+        " and atttypid = 'interval'::regtype"
+    )
+    assert len(rows) > 9
+    for (name,) in rows:
+        for value in ("-1200 mons 36001 days", "-1 mon 30 days 1 hour", "1 day -10 min"):
+            with refused("MD023", f"setting {name} cannot be"):
+                await set_setting(db, name, value)
+
+
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [

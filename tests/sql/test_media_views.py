@@ -103,6 +103,19 @@ async def test_throughput_is_that_of_the_last_minute_hour_and_day(db: Any) -> No
     assert await db.fetchval("select prune_media_throughput()") == 1
 
 
+async def test_what_was_known_at_once_took_no_time(db: Any) -> None:
+    """It was never queued: neither the mean nor a percentile is of it."""
+    await took(db, b"x", 8_000_000)
+    for _ in range(9):
+        await queue_media(db, sha256=sha256(b"x"))
+
+    row = await db.fetchrow("select files, mean_ms, p50_ms from media_daily_report")
+
+    assert row["files"] == 10
+    assert row["mean_ms"] == pytest.approx(8_000_000, rel=0.1)
+    assert row["p50_ms"] == pytest.approx(8_000_000, rel=0.1)
+
+
 async def test_the_daily_report(db: Any, connect: Connect) -> None:
     await store(db, sha256(b"x"))
     await queue_media(db, sha256=sha256(b"x"), media_type="image")

@@ -124,6 +124,10 @@ async def test_a_poller_at_fault_rests_and_leaves_the_job_to_others(db: Any) -> 
     assert await claim(db, poller="full") == {}
     assert list(await claim(db, poller="other")) == [media]
 
+    await end_pauses(db)
+    await claim(db, poller="full")
+    assert await pause_row(db) is None  # its next one is no repetition
+
 
 @pytest.mark.parametrize("source", ["whatsapp", "storage"])
 async def test_a_poller_that_cannot_connect_does_not_stop_the_others(db: Any, source: str) -> None:

@@ -20,11 +20,18 @@ from tests.helpers import (
 from tests.sql.maintenance import maintain
 
 
+async def age_trail(db: Any, days: int) -> None:
+    triggers = ("refuse_audit_change", "refuse_audit_row_change")
+    for trigger in triggers:
+        await db.execute(f"alter table media_audit_log disable trigger {trigger}")
+    await db.execute("update media_audit_log set at = now() - make_interval(days => $1)", days)
+    for trigger in triggers:
+        await db.execute(f"alter table media_audit_log enable always trigger {trigger}")
+
+
 async def test_the_trail_is_pruned_only_past_its_time(db: Any) -> None:
     media = await queue_media(db)
-    await db.execute("alter table media_audit_log disable trigger refuse_audit_change")
-    await db.execute("update media_audit_log set at = now() - interval '401 days'")
-    await db.execute("alter table media_audit_log enable trigger refuse_audit_change")
+    await age_trail(db, 401)
     await db.execute("select cancel_media($1)", media)
 
     assert (await maintain(db))["pruned_audit_events"] == 1
@@ -65,12 +72,6 @@ async def test_reservations_nobody_leads_are_dropped(db: Any) -> None:
     assert await db.fetchval("select count(*) from media_objects") == 0
     path = await db.fetchval("select storage_path from media_deletion_queue")
     assert path == begun["storage_path"]
-
-
-async def age_trail(db: Any, days: int) -> None:
-    await db.execute("alter table media_audit_log disable trigger refuse_audit_change")
-    await db.execute("update media_audit_log set at = now() - make_interval(days => $1)", days)
-    await db.execute("alter table media_audit_log enable always trigger refuse_audit_change")
 
 
 async def test_the_trail_of_held_media_stays_and_holds_up_nothing(db: Any) -> None:
@@ -127,3 +128,18 @@ async def test_reservations_that_somebody_holds_are_passed_over(db: Any, connect
         assert await db.fetchval("select drop_orphan_reservations()") == 1
 
     assert await db.fetchval("select drop_orphan_reservations()") == 1
+
+
+async def test_cleanups_that_nobody_went_on_with_are_forgotten(db: Any, connect: Connect) -> None:
+    await db.execute(
+        "insert into media_cleanups (arguments, media_type, is_dated, reached_at, reached_id,"
+        " saved_at) select jsonb_build_array(m), '', true, now(), gen_random_uuid(),"
+        " now() - m * interval '1 minute' from unnest('{9, 11, 12}'::integer[]) m"
+    )
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media_cleanups where arguments = '[12]' for update")
+        assert (await maintain(db))["forgotten_cleanups"] == 1
+    assert (await maintain(db))["forgotten_cleanups"] == 1
+
+    assert await db.fetchval("select array_agg(arguments) from media_cleanups") == ["[9]"]

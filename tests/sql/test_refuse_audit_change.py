@@ -47,6 +47,25 @@ async def test_nor_in_a_session_without_triggers(db: Any, statement: str) -> Non
         await db.execute(statement)
 
 
+@pytest.mark.parametrize(
+    "statement", ["update {} set event = 'nothing'", "delete from {}", "truncate {}"]
+)
+@pytest.mark.parametrize("replication_role", ["origin", "replica"])
+async def test_nor_through_a_table_that_it_inherits_from(
+    db: Any, statement: str, replication_role: str
+) -> None:
+    await queue_media(db)
+    await db.execute("create table above (like media_audit_log);"
+                     " alter table media_audit_log inherit above")  # fmt: skip
+    before = await everything(db)
+    await db.execute(f"set session_replication_role = {replication_role}")
+
+    with refused("MD040", "append-only"):
+        await db.execute(statement.format("above"))
+
+    assert await everything(db) == before
+
+
 @pytest.mark.parametrize("statement", ["delete from media_settings", "truncate media_settings"])
 @pytest.mark.parametrize("replication_role", ["origin", "replica"])
 async def test_the_settings_that_keep_it_stay(
@@ -72,7 +91,7 @@ async def test_the_trail_stays_even_without_settings(db: Any) -> None:
 async def test_a_trigger_that_was_disabled_is_enabled_by_migrate(db: Any, database: str) -> None:
     await db.execute("alter table media_audit_log disable trigger all")
     disabled = "select count(*) from describe_media_schema() x where x like '%disabled'"
-    assert await db.fetchval(disabled) == 2
+    assert await db.fetchval(disabled) == 3
 
     await asyncio.to_thread(migrate, SecretStr(database))
 

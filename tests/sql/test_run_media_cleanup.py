@@ -152,11 +152,12 @@ async def many(db: Any, count: int, media_type: str | None = "image") -> None:
 
 async def reached(db: Any) -> list[tuple[str, bool]]:
     rows = await db.fetch(
-        "select c.media_type, (select count(*) from media m where m.media_type = c.media_type"
+        "select btrim(c.media_type, chr(39)), (select count(*) from media m"
+        " where quote_literal(m.media_type) = c.media_type"
         " and (m.message_sent_at, m.id) <= (c.reached_at, c.reached_id)) as before"
         " from media_cleanups c"
     )
-    return [(row["media_type"], row["before"]) for row in rows]
+    return [(row[0], row["before"]) for row in rows]
 
 
 async def test_a_call_goes_on_where_the_last_one_stopped(db: Any) -> None:
@@ -260,3 +261,14 @@ async def test_media_without_a_time_go_by_that_of_their_row(db: Any, kind: str) 
     text = "\n".join(row[0] for row in plan)
     assert "pgmedia_media_undated_idx" in text
     assert "Sort" not in text
+
+
+async def test_no_type_and_an_empty_one_are_two(db: Any) -> None:
+    """As a bot's own media may have: neither is taken for the other one."""
+    await many(db, 3, None)
+    await many(db, 3, "")
+    await db.execute("update media set message_sent_at = message_sent_at"
+                     " - interval '9 days' where media_type is null")  # fmt: skip
+
+    assert await run(db, at_most=2) == (2, False)
+    assert await run(db) == (4, True)

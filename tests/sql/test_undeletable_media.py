@@ -176,7 +176,7 @@ async def test_nothing_locked_is_waited_for(db: Any, connect: Connect) -> None:
     async with other.transaction():
         await other.execute("select from media where id = $1 for update", locked)
 
-        done = await db.fetchrow("select * from delete_old_media($1, null)", [locked, free])
+        done = await db.fetchrow("select * from delete_old_media($1, null, null)", [locked, free])
 
     assert tuple(done) == (1, 1, 0, None)
     assert await media_row(db, free) is None
@@ -186,7 +186,7 @@ async def test_a_hold_that_came_since_the_listing_counts(db: Any) -> None:
     held, free = [await age(db, await queue_media(db), 40) for _ in range(2)]
     await db.execute("select hold_media($1, 'x')", held)
 
-    done = await db.fetchrow("select * from delete_old_media($1, null)", [held, free])
+    done = await db.fetchrow("select * from delete_old_media($1, null, null)", [held, free])
 
     assert tuple(done) == (1, 0, 0, None)
     assert await all_media(db) == {held}

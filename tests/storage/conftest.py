@@ -30,7 +30,9 @@ async def pipeline(
     del buckets
     database = await Database.connect(settings.database_url.get_secret_value(), "in-process", 4)
 
-    async def build(row: Row | None = None, inspector: Inspector | None = None) -> Pipeline:
+    async def build(
+        row: Row | None = None, inspector: Inspector | None = None, encoder: Inspector | None = None
+    ) -> Pipeline:
         key = storage.service_key
         if row and row.key:
             key = {
@@ -48,6 +50,7 @@ async def pipeline(
             whatsapp=WhatsApp(client, whatsapp.url, token, None, 5),
             storage=Storage(client, url, SecretStr(key), 1),
             inspector=inspector or children,
+            encoder=encoder or children,
             spool_memory_bytes=100_000,
             spool_folder=None,
         )

@@ -18,7 +18,9 @@ import pytest
 from PIL import Image
 
 from poller.checks import Content, examine
+from poller.metadata import UNREADABLE, drop_metadata, find_metadata
 from tests.checks.makers import MIME
+from tests.encoding.images import shown
 from tests.helpers import claim, queue_media, sha256
 
 LEAST_FILES = 5
@@ -98,6 +100,9 @@ async def verdict(db: Any, content: bytes, mime_type: str) -> str:
     await transaction.rollback()  # two encoders may have made the same file
     if begun["verdict"] == "upload":
         return "accepted" if begun["content_type"] == mime_type else begun["content_type"]
+    if begun["verdict"] == "encode":  # it has metadata, and goes to the public
+        kept = json.loads(begun["encoding"])["from"]
+        return "accepted" if kept == mime_type else kept
     return f"{begun['reason']}: {facts}"
 
 
@@ -126,3 +131,23 @@ async def test_every_encoder_of_every_format(
         for name, said in verdicts.items()
         if said != "accepted"
     } == {}
+
+
+def test_every_image_loses_its_metadata_and_nothing_else(
+    matrix: dict[str, dict[str, bytes]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found: dict[str, list[str]] = {}
+    for extension in ("jpg", "png", "gif", "webp", "tiff"):
+        for name, content in matrix[extension].items():
+            kinds = find_metadata(content, MIME[extension])
+            if kinds:
+                found[name] = kinds
+            assert UNREADABLE not in kinds, name
+            stripped = drop_metadata(content, MIME[extension])
+            assert shown(stripped) == shown(content), name
+            assert find_metadata(stripped, MIME[extension]) == [], name
+
+    with capsys.disabled():
+        print("\n| image | metadata that goes |\n|---|---|")  # noqa: T201
+        for name, kinds in sorted(found.items()):
+            print(f"| {name} | {', '.join(kinds)} |")  # noqa: T201

@@ -128,3 +128,73 @@ async def test_many_at_once_with_pg_cron_do_the_work_once(bot: str) -> None:
     finally:
         for db in connections:
             await db.close()
+
+
+NAME = "pgmedia maintenance"
+JOBS = "select jobname, active from cron.job order by jobid"
+
+
+async def test_a_job_that_was_switched_off_or_renamed_is_made_anew(bot: str) -> None:
+    superuser = bot.replace("bot@", "postgres@")
+    db, operator = await asyncpg.connect(bot), await asyncpg.connect(bot, user="operator")
+    schedule = "select schedule_media_maintenance(30)"
+    try:
+        for change in ("active = false", "jobname = 'mine'", "jobname = null"):
+            await operator.execute(schedule)
+            sql(superuser, f"update cron.job set {change}")
+            await operator.execute(schedule)
+            assert [tuple(job) for job in await db.fetch(JOBS)] == [(NAME, True)]
+        job = await db.fetchval("select jobid from cron.job")
+        await operator.execute(schedule)
+        assert await db.fetchval("select jobid from cron.job") == job  # a good one stays
+
+        sql(superuser, "update cron.job set jobname = 'mine'")
+        assert await operator.fetchval("select unschedule_media_maintenance()") is True
+        assert await db.fetch(JOBS) == []
+    finally:
+        await operator.close()
+        await db.close()
+
+
+async def test_a_job_for_another_database_is_not_taken_over(bot: str) -> None:
+    db, operator = await asyncpg.connect(bot), await asyncpg.connect(bot, user="operator")
+    try:
+        await operator.execute("select schedule_media_maintenance()")
+        sql(bot.replace("bot@", "postgres@"), "update cron.job set database = 'postgres'")
+
+        with pytest.raises(asyncpg.PostgresError, match="for the database postgres") as raised:
+            await operator.execute("select schedule_media_maintenance(30)")
+        assert raised.value.sqlstate == "MD025"
+        assert await db.fetchval("select cleanup_days from media_settings") is None
+        assert await operator.fetchval("select unschedule_media_maintenance()") is False
+        assert await db.fetchval("select database from cron.job") == "postgres"
+    finally:
+        await operator.close()
+        await db.close()
+
+
+async def test_runs_are_pruned_however_many_others_there_are(bot: str) -> None:
+    """A call looks at so many runs, and the next one goes on behind those that are old."""
+    superuser = bot.replace("bot@", "postgres@")
+    insert = (
+        "insert into cron.job_run_details (jobid, runid, username, command, start_time, end_time)"
+        " select 1, r, 'bot', case when r % 3 = 0 then 'select public.run_media_maintenance()'"
+        " else 'select 1' end, case when r <> 12 then {0} end, case when r <> 12 then {0} end"
+        " from generate_series({1}, {2}) r"
+    )
+    sql(superuser, insert.format("now() - interval '8 days'", 1, 30))
+    sql(superuser, insert.format("now()", 31, 20000))
+    db = await asyncpg.connect(bot)
+    try:
+        prune = "select prune_cron_runs(8)"
+        assert [await db.fetchval(prune) for _ in range(6)] == [2, 3, 3, 2, 0, 0]
+        assert await db.fetchval("select cron_pruned_to from media_maintenance") == 30
+        ours = "select count(*) from cron.job_run_details where command like '%maintenance()'"
+        assert await db.fetchval(ours) == 6666 - 10
+
+        sql(superuser, "truncate cron.job_run_details")  # as in a pg_cron that was made anew
+        assert await db.fetchval(prune) == 0
+        sql(superuser, insert.format("now() - interval '8 days'", 1, 3))
+        assert await db.fetchval(prune) == 1
+    finally:
+        await db.close()

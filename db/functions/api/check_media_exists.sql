@@ -26,7 +26,7 @@ begin
     end if;
     return query
     select o.id, o.bucket_name, o.storage_path,
-        public.media_public_url(o, o.id, null), o.mime_type, o.file_size, o.stored_at
+        public.media_public_url(o, o.id, null), coalesce(o.stored_type, o.mime_type), o.stored_size, o.stored_at
     from public.media_objects o
     where o.content_hash = v_hash and o.state = 'stored'
     order by o.is_public desc;
@@ -34,5 +34,5 @@ end;
 $$;
 
 comment on function public.check_media_exists is
-    'The stored objects with this SHA-256 (hex or base64): none, one, or a public and a private one. file_size in bytes. Error: MD013 not a SHA-256.';
+    'The stored objects with this SHA-256 (hex or base64): none, one, or a public and a private one. mime_type and file_size (bytes) are those of the file in storage. Error: MD013 not a SHA-256.';
 grant execute on function public.check_media_exists to media_client, media_admin;

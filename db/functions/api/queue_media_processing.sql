@@ -19,6 +19,8 @@ language plpgsql
 volatile
 security definer -- clients have no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
+set plan_cache_mode = force_generic_plan -- what is null here would else be planned for, call by call
 as $$
 #variable_conflict use_column
 declare
@@ -37,7 +39,7 @@ begin
         raise exception 'message % does not exist', coalesce(queue_media_processing.message_id::text, 'null')
             using errcode = 'MD010', hint = 'Insert the row of messages first, in the same transaction if you like.';
     end if;
-    v_type := coalesce(v_type, (select f.media_type from public.find_media_format(queue_media_processing.mime_type) f));
+    v_type := coalesce(v_type, (public.find_media_format(queue_media_processing.mime_type)).media_type);
 
     loop
         select q.id into v_id

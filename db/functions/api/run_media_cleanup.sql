@@ -25,7 +25,7 @@ declare
     v_place public.media_cleanups;
     v_before bigint;
 begin
-    perform public.check_cleanup_arguments(days_old, media_types, keep_accessed_days, at_most);
+    perform public.check_cleanup_arguments(days_old, media_types, keep_accessed_days, at_most, dry_run);
     perform set_config('pgmedia.deleted_by', 'cleanup', true);
     attachments := 0;
     select c.* into v_place
@@ -65,5 +65,5 @@ end;
 $$;
 
 comment on function public.run_media_cleanup is
-    'Delete media whose message was sent more than days_old days ago (or, where media.message_sent_at is null, that was created then), oldest first of each type; answers how many attachments went, and is_finished, whether all were looked at: call again until it is. locked and refused: how many this pass, from its first call on, could not delete, as another transaction has a lock, or as a foreign key or trigger refuses, problem being the last refusal''s words. media_types: only these. keep_accessed_days: keep what touch_media recorded within so many days. dry_run: delete nothing, count for a second how many would be; unless is_finished there are more. at_most: rows of one call, which also ends after a second, or as soon as one attachment that takes longer is deleted. What is held or in work stays. Errors: MD022 days outside 1 to 36500, at_most below 1, or null; MD011 unknown media type.';
+    'Delete media whose message was sent more than days_old days ago (or, where media.message_sent_at is null, that was created then), oldest first of each type; answers how many attachments went, and is_finished, whether all were looked at: call again until it is. locked and refused: how many this pass, from its first call on, could not delete, as another transaction has a lock, or as a foreign key or trigger refuses, problem being the last refusal''s words. media_types: only these. keep_accessed_days: keep what touch_media recorded within so many days. dry_run: delete nothing, count for a second how many would be; unless is_finished there are more. at_most: rows of one call, which also ends after a second, or as soon as one attachment that takes longer is deleted. What is held or in work stays. Errors: MD022 days outside 1 to 36500, at_most below 1, or null, or dry_run null; MD011 unknown media type.';
 grant execute on function public.run_media_cleanup to media_admin;

@@ -9,25 +9,19 @@ security definer -- pg_cron's job is the owner's
 set search_path = ''
 as $$
 declare
-    v_job bigint;
+    v_jobs bigint[];
 begin
     update public.media_settings
     set cleanup_days = null, cleanup_keep_accessed_days = null;
     if not public.check_cron_access() then
         return false;
     end if;
-    execute format($sql$
-        select j.jobid from %I.job j where j.jobname = 'pgmedia maintenance' and j.username = current_user
-    $sql$, 'cron') into v_job;
-    if v_job is null then
-        return false;
-    end if;
-    execute format('delete from %I.job_run_details d where d.jobid = $1', 'cron') using v_job;
-    execute format('select %I.unschedule($1)', 'cron') using v_job;
-    return true;
+    v_jobs := public.drop_cron_jobs(p_but_the_good_one => false);
+    execute format('delete from %I.job_run_details d where d.jobid = any ($1)', 'cron') using v_jobs;
+    return v_jobs is not null;
 end;
 $$;
 
 comment on function public.unschedule_media_maintenance is
-    'Remove the job of pg_cron, with what it noted about its runs, and the daily cleanup that schedule_media_maintenance set. Returns false when there was no job. Error: MD025 pg_cron may not be used.';
+    'Remove every job of pg_cron that runs maintenance in this database, renamed or not, with what it noted about its runs, and the daily cleanup that schedule_media_maintenance set. Returns false when there was no job. Error: MD025 pg_cron may not be used.';
 grant execute on function public.unschedule_media_maintenance to media_admin;

@@ -4,7 +4,8 @@ create or replace function public.check_cleanup_arguments(
     p_days_old integer,
     p_media_types text[],
     p_keep_accessed_days integer,
-    p_at_most integer
+    p_at_most integer,
+    p_dry_run boolean default false
 )
 returns void
 language plpgsql
@@ -25,6 +26,10 @@ begin
     if p_at_most is null or p_at_most < 1 then
         raise exception 'at_most is %, not 1 or more', coalesce(p_at_most::text, 'null')
             using errcode = 'MD022', hint = 'Pass how many attachments one call may delete.';
+    end if;
+    if p_dry_run is null then
+        raise exception 'dry_run is null, not true or false'
+            using errcode = 'MD022', hint = 'Pass true to try a cleanup, and false to delete.';
     end if;
     select t into v_unknown
     from unnest(p_media_types) t

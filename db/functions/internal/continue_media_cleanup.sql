@@ -25,12 +25,12 @@ declare
     v_done record;
 begin
     for v_part in
-        select t.media_type, coalesce(t.media_type, '') as name, d.is_dated
+        select t.media_type, quote_nullable(t.media_type) as name, d.is_dated
         from public.list_media_types(case when jsonb_typeof(v_place.arguments -> 1) = 'array'
             then array(select jsonb_array_elements_text(v_place.arguments -> 1)) end) t
         cross join (values (true), (false)) d (is_dated)
-        where (coalesce(t.media_type, '') collate "C", not d.is_dated) >= (p_place.media_type, not p_place.is_dated)
-        order by coalesce(t.media_type, '') collate "C", d.is_dated desc
+        where (quote_nullable(t.media_type) collate "C", not d.is_dated) >= (p_place.media_type, not p_place.is_dated)
+        order by quote_nullable(t.media_type) collate "C", d.is_dated desc
     loop
         if (v_place.media_type, v_place.is_dated) is distinct from (v_part.name, v_part.is_dated) then
             v_place.media_type := v_part.name;

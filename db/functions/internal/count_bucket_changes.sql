@@ -1,5 +1,5 @@
--- Objects that came to storage or are given up, by bucket. A trigger, so that the totals are those of
--- the rows whichever function changed them.
+-- What is stored in each bucket, as far as updates change it: which they do when an object becomes
+-- stored, is given up, or is rescued; whatever function changed it.
 
 create or replace function public.count_bucket_changes()
 returns trigger
@@ -11,11 +11,11 @@ as $$
 begin
     insert into public.media_bucket_deltas (bucket_name, objects, bytes)
     select c.bucket_name, sum(c.sign), sum(c.sign * c.stored_size)
-    from (
-        select o.bucket_name, o.stored_size, -1 as sign from earlier o where o.state = 'stored'
-        union all
-        select o.bucket_name, o.stored_size, 1 from later o where o.state = 'stored'
-    ) c
+    from (values
+        (old.bucket_name, old.stored_size, -1, old.state),
+        (new.bucket_name, new.stored_size, 1, new.state)
+    ) c (bucket_name, stored_size, sign, state)
+    where c.state = 'stored'
     group by c.bucket_name
     having sum(c.sign) <> 0 or sum(c.sign * c.stored_size) <> 0;
     return null;
@@ -27,5 +27,6 @@ comment on function public.count_bucket_changes is
 
 create or replace trigger count_bucket_changes
 after update on public.media_objects
-referencing old table as earlier new table as later
-for each statement execute function public.count_bucket_changes();
+for each row
+when (old.state = 'stored' or new.state = 'stored')
+execute function public.count_bucket_changes();

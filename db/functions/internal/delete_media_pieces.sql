@@ -20,6 +20,7 @@ volatile
 set search_path = ''
 as $$
 declare
+    v_deferred text := case when public.deferred_constraints_matter() then public.list_deferred_constraints() end;
     v_began timestamptz;
     v_piece record;
 begin
@@ -31,7 +32,8 @@ begin
     while tried < cardinality(p_ids) loop
         v_began := clock_timestamp();
         select o.* into v_piece
-        from public.delete_old_media(p_ids[tried + 1:tried + next_piece], p_keep_accessed_days) o;
+        from public.delete_old_media(
+            p_ids[tried + 1:tried + next_piece], p_keep_accessed_days, v_deferred) o;
         if v_piece.deleted is not null then
             tried := least(tried + next_piece, cardinality(p_ids));
             deleted := deleted + v_piece.deleted;

@@ -1,11 +1,13 @@
 -- Delete these attachments, all or none: but for what is kept now that they are locked, and for rows
 -- another transaction holds, as a deletion of the bot's locks them in an order of its own. When some
 -- other lock is waited for too long, or the bot's database refuses, in whatever words, nothing is
--- deleted: whoever asks tries fewer, until one is alone to blame.
+-- deleted: whoever asks tries fewer, until one is alone to blame. What the commit would refuse is refused
+-- now: the constraints in p_deferred are checked, and deferred again.
 
 create or replace function public.delete_old_media(
     p_ids uuid[],
     p_keep_accessed_days integer,
+    p_deferred text,
     out deleted integer,
     out locked integer,
     out refused integer,
@@ -16,6 +18,8 @@ volatile
 set search_path = ''
 set lock_timeout = '100ms' -- shorter than anybody's patience, and than deadlock_timeout
 as $$
+-- plpgsql_check does not see that the names are quoted already:
+-- @plpgsql_check_options: security_warnings = off
 declare
     v_locked uuid[];
     v_going uuid[];
@@ -30,12 +34,16 @@ begin
     delete from public.media m where m.id = any (v_going); -- the trigger release_media_objects does the rest
     get diagnostics deleted = row_count;
     refused := cardinality(v_going) - deleted; -- by a trigger, without a word
+    if p_deferred is not null then
+        execute format('set constraints %s immediate', p_deferred);
+        execute format('set constraints %s deferred', p_deferred);
+    end if;
 exception
     when lock_not_available or deadlock_detected or serialization_failure then
         deleted := case when v_is_alone then 0 end;
         locked := 1;
         refused := 0;
-    when others then
+    when others or assert_failure then
         deleted := case when v_is_alone then 0 end;
         locked := 0;
         refused := 1;

@@ -8,6 +8,9 @@ volatile
 set search_path = ''
 as $$
 begin
+    if not exists (select from public.media_objects o where o.leader_id = p_leader_id) then
+        return;
+    end if;
     with dropped as (
         delete from public.media_objects o
         where o.leader_id = p_leader_id

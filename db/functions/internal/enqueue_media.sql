@@ -45,10 +45,12 @@ begin
     select count(*) filter (where q.waiting_for is null), array_agg(q.id) filter (where q.waiting_for is not null)
     into v_pending, v_waiting
     from queued q;
-    perform public.raise_media_priority(q.waiting_for, min(q.priority))
-    from public.media_processing_queue q
-    where q.id = any (v_waiting)
-    group by q.waiting_for;
+    if v_waiting is not null then
+        perform public.raise_media_priority(q.waiting_for, min(q.priority))
+        from public.media_processing_queue q
+        where q.id = any (v_waiting)
+        group by q.waiting_for;
+    end if;
     if v_pending > 0 then
         perform public.wake_media_pollers();
     end if;

@@ -8,23 +8,29 @@ stable
 set search_path = ''
 as $$
 declare
-    v_known boolean := exists (select from public.find_media_format(p_mime_type));
+    v_known boolean := (public.find_media_format(p_mime_type)).mime_type is not null;
     v_pixels numeric := (p_checks ->> 'width')::numeric * (p_checks ->> 'height')::numeric;
     v_most integer;
 begin
-    return query
-    select r.failure_code,
-        concat_ws(': ', format('the bytes are %s', p_mime_type), r.explanation, p_checks ->> 'problem')
-    from public.media_content_rules r
-    where r.action = 'refuse'
-        and (
-            p_checks -> 'flags' ? r.finding
-            or not v_known
-            and (r.finding = p_mime_type or r.finding like '%*' and starts_with(p_mime_type, rtrim(r.finding, '*')))
-        )
-    order by r.id
-    limit 1;
-    if not found and v_pixels > 0 then
+    if not v_known or p_checks -> 'flags' <> '[]' then -- else no rule can match
+        return query
+        select r.failure_code,
+            concat_ws(': ', format('the bytes are %s', p_mime_type), r.explanation, p_checks ->> 'problem')
+        from public.media_content_rules r
+        where r.action = 'refuse'
+            and (
+                p_checks -> 'flags' ? r.finding
+                or not v_known
+                and (r.finding = p_mime_type
+                    or r.finding like '%*' and starts_with(p_mime_type, rtrim(r.finding, '*')))
+            )
+        order by r.id
+        limit 1;
+        if found then
+            return;
+        end if;
+    end if;
+    if v_pixels > 0 then
         select s.image_pixels_most into v_most from public.media_settings s;
         if v_pixels > v_most then
             code := 'too_many_pixels';

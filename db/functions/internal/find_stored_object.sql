@@ -14,12 +14,14 @@ declare
 begin
     select o.* into v_object
     from public.media_objects o
-    join public.media_buckets b on b.is_public = o.is_public
     where o.content_hash = p_content_hash
         and o.state = 'stored'
-        and p_media_type = any (b.media_types)
         and exists (
-            select from public.media_formats f where f.mime_type = o.mime_type and p_media_type = any (f.arrives_as))
+            select
+            from public.media_formats f
+            where f.mime_type = o.mime_type
+                and p_media_type = any (f.arrives_as)
+                and (public.route_media_content(p_media_type, f)).is_public = o.is_public)
         and not exists (select from public.find_content_refusal(o.mime_type, o.checks))
     limit 1
     for share of o skip locked;

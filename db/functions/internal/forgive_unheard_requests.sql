@@ -3,10 +3,14 @@
 
 create or replace function public.forgive_unheard_requests(p_job public.media_processing_queue)
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
+    if not exists (select from public.media_unheard_requests u where u.source = p_job.source) then
+        return;
+    end if;
     delete from public.media_unheard_requests u
     where (u.media_id, u.fencing_token) in (
         select e.media_id, e.fencing_token
@@ -17,6 +21,7 @@ as $$
             and not exists (select from unnest(m.refused_at) t (at) where t.at >= e.asked_at)
         for update of e skip locked
     );
+end;
 $$;
 
 comment on function public.forgive_unheard_requests is

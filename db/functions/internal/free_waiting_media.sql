@@ -13,6 +13,11 @@ as $$
 declare
     v_next uuid;
 begin
+    if not exists (
+        select from public.media_processing_queue q where q.waiting_for = p_leader_id and q.status = 'waiting'
+    ) then
+        return;
+    end if;
     update public.media_processing_queue q
     set
         status = 'pending', waiting_for = null, due_at = now(),

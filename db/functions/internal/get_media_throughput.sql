@@ -1,5 +1,5 @@
 -- Files, received bytes and failures of the last minute (this second and the 59 before), hour and day
--- (by minutes in the same way).
+-- (by minutes in the same way). Hours are counted, as a day of the session's time zone may have 23 or 25.
 
 create or replace function public.get_media_throughput()
 returns json
@@ -25,7 +25,7 @@ as $$
         union all
         select 'minute', t.minute, t.files, t.bytes, t.failed_files
         from public.media_throughput t
-        where t.minute > now() - interval '1 day'
+        where t.minute > now() - interval '24 hours'
         union all
         select s.step, u.at, u.files, u.bytes, u.failed_files
         from unfolded u

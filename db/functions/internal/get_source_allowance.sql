@@ -6,11 +6,12 @@
 
 create or replace function public.get_source_allowance(p_source text, p_refused_at timestamptz[])
 returns integer
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select case
+begin
+    return (select case
         when p.until > now() then 0
         when p.scope is not null and w.probes > 0 then 0
         when p.scope is not null then least(1, l.requests - w.jobs)
@@ -31,7 +32,8 @@ as $$
             count(*) filter (where q.claimed_at >= p.until) as probes -- older work is none
         from public.media_processing_queue q
         where q.source = p_source and q.status = 'processing'
-    ) w;
+    ) w);
+end;
 $$;
 
 comment on function public.get_source_allowance is

@@ -2,13 +2,17 @@
 
 create or replace function public.get_time_bucket(p_time interval)
 returns smallint
-language sql
+language plpgsql
 immutable
 parallel safe
+strict
 set search_path = ''
 as $$
-    select case when p_time is not null then
-        least(ceil(4 * log(2, greatest(extract(epoch from p_time) * 1000, 1))), 200)::smallint end;
+declare
+    v_doublings double precision := ln(greatest(extract(epoch from p_time)::double precision * 1000, 1)) / ln(2);
+begin
+    return least(ceil(round((4 * v_doublings)::numeric, 9)), 200)::smallint; -- a time on the edge is in the lower bucket
+end;
 $$;
 
 comment on function public.get_time_bucket is

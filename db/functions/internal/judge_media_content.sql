@@ -17,7 +17,7 @@ as $$
 declare
     v_found record;
 begin
-    if p_file_size > coalesce((p_bucket).file_size_limit, (select max(b.file_size_limit) from public.media_buckets b)) then
+    if p_file_size > public.get_size_limit(p_bucket) then
         code := 'too_large'; -- a download is cut off past the limit, so nothing else about it is known
         explanation := format('more than %s bytes received', p_file_size - 1);
         return next;

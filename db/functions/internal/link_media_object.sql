@@ -11,17 +11,18 @@ create or replace function public.link_media_object(
     p_poller text default null
 )
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     with linked as (
         update public.media m
         set
             media_type = coalesce(m.media_type, (
                 select f.media_type from public.media_formats f where f.mime_type = (p_object).mime_type)),
-            mime_type = (p_object).mime_type,
-            file_size = (p_object).file_size,
+            mime_type = coalesce((p_object).stored_type, (p_object).mime_type),
+            file_size = (p_object).stored_size,
             content_hash = (p_object).content_hash,
             bucket_name = (p_object).bucket_name,
             storage_path = (p_object).storage_path,
@@ -62,13 +63,14 @@ as $$
         coalesce(sum(extract(epoch from t.taken) * 1000), 0)::bigint,
         t.time_bucket,
         count(*),
-        count(*) * (p_object).file_size
+        count(*) * (p_object).stored_size
     from linked l
     left join done d on d.id = l.id
     cross join lateral (
         select clock_timestamp() - d.queued_at, public.get_time_bucket(clock_timestamp() - d.queued_at)
     ) t (taken, time_bucket)
     group by l.media_type, t.time_bucket;
+end;
 $$;
 
 comment on function public.link_media_object is

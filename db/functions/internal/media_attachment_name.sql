@@ -7,17 +7,33 @@ create or replace function public.media_attachment_name(
     p_download boolean default false
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select case when p_download or not coalesce(f.served_inline, false)
-        then public.media_download_name(
-            p_file_name, p_id::text,
-            array_remove(array[f.extension, substring((p_object).storage_path from '\.([a-z0-9]+)$')] || f.other_extensions, null))
-        end
-    from (select) always
-    left join public.media_formats f on f.mime_type = (p_object).mime_type;
+declare
+    v_format public.media_formats; -- as it is stored
+    v_received public.media_formats;
+    v_file_name text := p_file_name;
+begin
+    select f.* into v_format from public.media_formats f where f.mime_type = coalesce(p_object.stored_type, p_object.mime_type);
+    if v_format.served_inline and p_download is not true then
+        return null;
+    end if;
+    if p_object.stored_type is not null then
+        select f.* into v_received from public.media_formats f where f.mime_type = p_object.mime_type;
+        v_file_name := coalesce(
+            regexp_replace(p_file_name,
+                '[.](' || array_to_string(v_received.extension || v_received.other_extensions, '|') || ')$', '', 'i'),
+            p_file_name);
+    end if;
+    return public.media_download_name(
+        v_file_name, p_id::text,
+        array_remove(
+            array[v_format.extension, substring(p_object.storage_path from '\.([a-z0-9]+)$')]
+                || v_format.other_extensions,
+            null));
+end;
 $$;
 
 comment on function public.media_attachment_name is

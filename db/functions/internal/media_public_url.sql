@@ -7,15 +7,21 @@ create or replace function public.media_public_url(
     p_download boolean default false
 )
 returns text
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select s.project_url || '/storage/v1/object/public/' || (p_object).bucket_name || '/' || (p_object).storage_path
-        || coalesce('?download=' || public.percent_encode(
-            public.media_attachment_name(p_object, p_id, p_file_name, p_download)), '')
-    from public.media_settings s
-    where (p_object).is_public;
+declare
+    v_name text;
+begin
+    if not p_object.is_public then
+        return null;
+    end if;
+    v_name := public.media_attachment_name(p_object, p_id, p_file_name, p_download);
+    return (select s.project_url from public.media_settings s)
+        || '/storage/v1/object/public/' || p_object.bucket_name || '/' || p_object.storage_path
+        || coalesce('?download=' || public.percent_encode(v_name), '');
+end;
 $$;
 
 comment on function public.media_public_url is

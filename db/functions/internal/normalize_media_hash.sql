@@ -3,16 +3,18 @@
 
 create or replace function public.normalize_media_hash(p_hash text)
 returns text
-language sql
+language plpgsql
 immutable
 parallel safe
 strict
 set search_path = ''
 as $$
-    select case
+begin
+    return case
         when p_hash ~ '^[0-9A-Fa-f]{64}$' then lower(p_hash)
         when p_hash ~ '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$' then encode(decode(p_hash, 'base64'), 'hex')
     end;
+end;
 $$;
 
 comment on function public.normalize_media_hash is

@@ -2,15 +2,19 @@
 
 create or replace function public.note_media_received(p_job public.media_processing_queue)
 returns void
-language sql
+language plpgsql
 volatile
 set search_path = ''
 as $$
+begin
     update public.media_processing_queue q
     set bytes_received = true
     where q.id = p_job.id;
 
-    select public.forgive_unheard_requests(p_job);
+    if not p_job.source_answered then -- else they were forgiven when it was
+        perform public.forgive_unheard_requests(p_job);
+    end if;
+end;
 $$;
 
 comment on function public.note_media_received is

@@ -45,7 +45,9 @@ begin
     from wanted w
     left join added a on a.id = w.id;
 
-    v_new := v_new || public.adopt_media_rows(v_there);
+    if v_there <> '[]' then
+        v_new := v_new || public.adopt_media_rows(v_there);
+    end if;
     insert into public.media_audit_log (media_id, event)
     select n.id, 'queued'
     from jsonb_to_recordset(v_new) n (id uuid);

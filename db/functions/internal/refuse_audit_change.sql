@@ -1,5 +1,6 @@
 -- The audit trail is append-only for every role, the owner included: no update and no
--- truncate. "Always": also where a session has set session_replication_role.
+-- truncate. "Always": also where a session has set session_replication_role. For each row as well: by way
+-- of a table that this one was made to inherit from, only those triggers fire.
 
 create or replace function public.refuse_audit_change()
 returns trigger
@@ -19,3 +20,8 @@ create or replace trigger refuse_audit_change
 before update or truncate on public.media_audit_log
 for each statement execute function public.refuse_audit_change();
 alter table public.media_audit_log enable always trigger refuse_audit_change;
+
+create or replace trigger refuse_audit_row_change
+before update on public.media_audit_log
+for each row execute function public.refuse_audit_change();
+alter table public.media_audit_log enable always trigger refuse_audit_row_change;

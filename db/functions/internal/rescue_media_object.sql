@@ -16,6 +16,11 @@ declare
     v_object public.media_objects;
     v_object_id uuid;
 begin
+    if not exists (
+        select from public.media_objects o where o.content_hash = p_content_hash and o.state = 'deleting'
+    ) then
+        return null;
+    end if;
     delete from public.media_deletion_queue d
     where d.id = (
         select w.id

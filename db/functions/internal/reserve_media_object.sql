@@ -37,20 +37,19 @@ begin
         -- another transaction was first and has committed: look again
     end loop;
 
-    if v_object.state = 'uploading'
-        and v_object.leader_id <> p_media_id
-        and not exists (
+    if v_object.state = 'uploading' and v_object.leader_id <> p_media_id then
+        if not exists (
             select
             from public.media_processing_queue q
             where q.id = v_object.leader_id
                 and (q.status = 'processing'
                     or q.status = 'pending' and not public.is_source_paused(q.source))
-        )
-    then
-        update public.media_objects o
-        set leader_id = p_media_id
-        where o.id = v_object.id
-        returning * into v_object;
+        ) then
+            update public.media_objects o
+            set leader_id = p_media_id
+            where o.id = v_object.id
+            returning * into v_object;
+        end if;
     end if;
     return v_object;
 end;

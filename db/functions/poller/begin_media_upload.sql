@@ -19,12 +19,15 @@ returns table (
     bucket_name text,
     storage_path text,
     content_type text,
-    cache_control text
+    cache_control text,
+    stored_hash text,
+    encoding jsonb
 )
 language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 as $$
 #variable_conflict use_column
 declare
@@ -39,10 +42,10 @@ begin
     perform public.end_media_pause(v_job.source); -- it has just handed out the bytes
     perform public.note_media_received(v_job);
     select m.* into v_media from public.media m where m.id = p_id;
-    select f.* into v_format from public.tell_media_format(p_mime_type, v_media.mime_type) f;
+    v_format := public.tell_media_format(p_mime_type, v_media.mime_type);
     v_checks := p_checks || jsonb_strip_nulls(jsonb_build_object('declared', v_media.mime_type));
     v_media.media_type := coalesce(v_media.media_type, v_format.media_type);
-    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
+    v_bucket := public.route_media_content(v_media.media_type, v_format);
 
     select r.* into v_refusal
     from public.judge_media_content(v_media.media_type, v_format, v_bucket, p_file_size, p_mime_type, v_media.mime_type, v_checks) r;
@@ -55,9 +58,13 @@ begin
         return;
     end if;
     if v_refusal.code is not null then
-        verdict := 'rejected';
         reason := v_refusal.code;
-        perform public.reject_media_content(v_media, p_content_hash, p_file_size, v_refusal.code, v_refusal.explanation, v_checks);
+        select q.* into bucket_name, storage_path, content_type, cache_control
+        from public.quarantine_media_content(p_id, p_content_hash, p_file_size, reason, v_refusal.explanation, v_checks) q;
+        verdict := case when found then 'quarantine' else 'rejected' end;
+        if verdict = 'rejected' then
+            perform public.reject_media_content(v_media, p_content_hash, p_file_size, reason, v_refusal.explanation, v_checks);
+        end if;
         return next;
         return;
     end if;
@@ -65,23 +72,13 @@ begin
     v_object := public.reserve_media_object(p_id, p_content_hash, v_bucket.is_public);
     verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'upload');
     if verdict = 'upload' then
-        update public.media_objects o
-        set
-            file_size = p_file_size,
-            mime_type = v_format.mime_type,
-            checks = v_checks,
-            bucket_name = coalesce(o.bucket_name, v_bucket.bucket_name),
-            storage_path = coalesce(o.storage_path,
-                to_char(o.created_at at time zone 'utc', 'YYYY/MM/') || o.id || '.' || v_format.extension)
-        where o.id = v_object.id
-        returning o.id, o.bucket_name, o.storage_path, o.mime_type
-        into object_id, bucket_name, storage_path, content_type;
-        cache_control := (select s.object_cache_control from public.media_settings s);
+        select r.* into verdict, object_id, bucket_name, storage_path, content_type, cache_control, stored_hash, encoding
+        from public.store_received_content(v_object, v_bucket, v_format.mime_type, p_file_size, v_checks) r;
     end if;
     return next;
 end;
 $$;
 
 comment on function public.begin_media_upload is
-    'Verdict on received bytes: upload (to this bucket and path, with these headers), deduplicated, joined, rejected (dead letter, with the reason) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes; p_checks: all that the content check found, kept with the object and in the audit trail. Error: MD001 lease lost.';
+    'Verdict on received bytes: upload (the received bytes, to this bucket and path, with these headers), encode (do to them what encoding says, see plan_media_encoding, and call settle_media_encoding), deduplicated, joined, rejected (dead letter, with the reason), quarantine (rejected; first put the bytes there, and call settle_media_quarantine) or retry (hash mismatch). p_content_hash: SHA-256 hex; p_file_size: bytes; p_mime_type: detected from the bytes; p_checks: all that the content check found, kept with the object and in the audit trail. Error: MD001 lease lost.';
 grant execute on function public.begin_media_upload to media_poller;

@@ -19,11 +19,13 @@ language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 as $$
 #variable_conflict use_column
 declare
     v_limit integer;
     v_sources text[];
+    v_picked uuid[];
 begin
     perform public.rescue_media_jobs();
     v_limit := public.limit_media_claim(p_poller, p_limit);
@@ -32,25 +34,10 @@ begin
     end if;
     v_sources := public.lock_media_sources();
     perform public.pause_spent_sources(v_sources);
+    v_picked := public.pick_media_jobs(v_sources, v_limit);
 
     return query
-    with picked as materialized (
-        select d.id
-        from public.media_sources s
-        cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
-        cross join lateral (
-            select q.id, q.priority, q.due_at
-            from public.media_processing_queue q
-            where q.source = s.source and q.status = 'pending' and q.due_at <= now()
-            order by q.priority, q.due_at, q.id
-            limit least(v_limit, a.jobs)
-            for update skip locked
-        ) d
-        where s.source = any (v_sources) and a.jobs > 0
-        order by d.priority, d.due_at, d.id
-        limit v_limit
-    ),
-    claimed as (
+    with claimed as (
         update public.media_processing_queue q
         set
             status = 'processing',
@@ -62,7 +49,7 @@ begin
             bytes_received = false,
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s
-        where q.id = any (array(select k.id from picked k))
+        where q.id = any (v_picked)
         returning q.*
     ),
     logged as (

@@ -17,57 +17,69 @@ language plpgsql
 volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
+set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 as $$
 declare
     v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
-    v_mime text := public.normalize_mime_type(p_mime_type);
+    v_asked boolean := num_nonnulls(p_mime_type, p_file_size, p_sha256) > 0; -- WhatsApp was, and answered
+    v_format public.media_formats := public.find_media_format(p_mime_type);
     v_media public.media;
+    v_settles boolean;
     v_bucket public.media_buckets;
     v_object public.media_objects;
     v_explanation text;
 begin
     update public.media m
     set
-        media_type = coalesce(m.media_type, (select f.media_type from public.find_media_format(v_mime) f)),
-        mime_type = coalesce(v_mime, m.mime_type),
+        media_type = coalesce(m.media_type, v_format.media_type),
+        mime_type = coalesce(public.normalize_mime_type(p_mime_type), m.mime_type),
         file_size = coalesce(p_file_size, m.file_size),
         whatsapp_sha256 = coalesce(public.normalize_media_hash(p_sha256), m.whatsapp_sha256)
     where m.id = p_id
     returning m.* into v_media;
-    v_mime := v_media.mime_type;
-    select b.* into v_bucket from public.media_buckets b where v_media.media_type = any (b.media_types);
-
-    max_bytes := coalesce(v_bucket.file_size_limit, (select max(b.file_size_limit) from public.media_buckets b));
+    if p_mime_type is null then
+        v_format := public.find_media_format(v_media.mime_type);
+    end if;
+    v_bucket := public.route_media_content(v_media.media_type, v_format);
+    max_bytes := public.get_size_limit(v_bucket);
+    if v_asked then
+        perform public.end_media_pause(v_job.source);
+        perform public.forgive_unheard_requests(v_job);
+    end if;
     if p_file_size > max_bytes then
         reason := 'too_large';
         perform public.bury_media_job(p_id, reason, format('%s bytes announced, %s allowed', p_file_size, max_bytes));
-    elsif v_mime <> 'application/octet-stream' and not exists (select from public.find_media_format(v_mime)) then
+    elsif v_media.mime_type <> 'application/octet-stream' and v_format.mime_type is null then
         reason := 'type_not_allowed';
-        perform public.bury_media_job(p_id, reason, format('announced as %s', v_mime));
+        perform public.bury_media_job(p_id, reason, format('announced as %s', v_media.mime_type));
     end if;
-    if num_nonnulls(p_mime_type, p_file_size, p_sha256) > 0 then -- WhatsApp was asked, and answered
-        perform public.end_media_pause(v_job.source);
-        perform public.note_source_answered(v_job);
+    v_settles := reason is null and v_media.whatsapp_sha256 is not null and v_bucket.bucket_name is not null;
+    if v_settles and v_job.content_hash is distinct from v_media.whatsapp_sha256 then
+        perform public.free_waiting_media(p_id); -- they wait for other content
     end if;
+    update public.media_processing_queue q
+    set
+        source_answered = q.source_answered or v_asked,
+        content_hash = case when v_settles then v_media.whatsapp_sha256 else q.content_hash end
+    where q.id = p_id;
     if reason is not null then
         verdict := 'rejected';
-    elsif v_media.whatsapp_sha256 is null or v_bucket.bucket_name is null then
+    elsif not v_settles then
         verdict := 'download';
     else
-        if v_job.content_hash is distinct from v_media.whatsapp_sha256 then
-            perform public.free_waiting_media(p_id); -- they wait for other content
-            update public.media_processing_queue q
-            set content_hash = v_media.whatsapp_sha256
-            where q.id = p_id;
-        end if;
         v_object := public.reserve_media_object(p_id, v_media.whatsapp_sha256, v_bucket.is_public);
         if v_object.state = 'stored' then -- its type is known: judged as its bytes would be
             select r.code, r.explanation into reason, v_explanation
             from public.judge_media_content(v_media.media_type,
-                (select f from public.find_media_format(v_object.mime_type) f),
-                v_bucket, v_object.file_size, v_object.mime_type, v_mime, v_object.checks) r;
+                public.find_media_format(v_object.mime_type),
+                v_bucket, v_object.file_size, v_object.mime_type, v_media.mime_type, v_object.checks) r;
         end if;
-        if reason is null then
+        if v_object.state = 'stored' and (public.route_media_content(v_media.media_type,
+            public.find_media_format(v_object.mime_type))).is_public <> v_object.is_public
+        then
+            verdict := 'download'; -- what it was announced as led to another bucket than its bytes do
+            reason := null;
+        elsif reason is null then
             verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');
         else
             verdict := 'rejected';

@@ -12,9 +12,15 @@ as $$
     from public.media_buckets b
     left join public.media_formats f on f.arrives_as && b.media_types
     group by b.bucket_name
-    order by b.bucket_name;
+    union all
+    select 'media-quarantine', false, max(b.file_size_limit), '{application/octet-stream}'
+    from public.media_buckets b
+    where (select s.quarantine_refused from public.media_settings s)
+        or exists (select from public.media_quarantine)
+    having count(*) > 0
+    order by bucket_name;
 $$;
 
 comment on function public.get_media_bucket_policy is
-    'The buckets storage must have: public or not, size limit in bytes, and the content types each may hold; none where no row of media_formats leads to the bucket, which storage would take for all.';
+    'The buckets storage must have: public or not, size limit in bytes, and the content types each may hold; none where no row of media_formats leads to the bucket, which storage would take for all. With media_settings.quarantine_refused also media-quarantine, in which all is application/octet-stream.';
 grant execute on function public.get_media_bucket_policy to media_poller, media_admin;

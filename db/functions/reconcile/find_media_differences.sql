@@ -13,7 +13,7 @@ stable
 set search_path = ''
 as $$
     select r.id, p_bucket_name, k.storage_path, x.difference, 'found', o.id, o.stored_at, o.stored_size,
-        o.mime_type, f.file_size, f.mime_type, f.changed_at
+        coalesce(o.stored_type, o.mime_type), f.file_size, f.mime_type, f.changed_at
     from public.media_reconcile_runs r
     cross join unnest(p_paths) k (storage_path)
     left join lateral (
@@ -50,7 +50,7 @@ as $$
             when o.state = 'stored' and o.stored_at < r.older_than then case
                 when f.storage_path is null then 'missing'
                 when f.changed_at < r.older_than
-                    and (f.file_size <> o.stored_size or f.mime_type <> o.mime_type) then 'differs'
+                    and (f.file_size <> o.stored_size or f.mime_type <> coalesce(o.stored_type, o.mime_type)) then 'differs'
             end
         end
     ) x (difference)

@@ -31,22 +31,39 @@ class Sample:
 
 
 def _jpeg(data: bytes, note: bytes) -> bytes:
-    """Adds a COM segment after the JFIF one, which has to stay first."""
+    """Adds a quantization table that no component uses, after the JFIF segment, which is first."""
     (length,) = struct.unpack_from(">H", data, 4)
     at = 4 + length
-    return data[:at] + b"\xff\xfe" + struct.pack(">H", 2 + len(note)) + note + data[at:]
+    return data[:at] + b"\xff\xdb\0\x43\x03" + note.ljust(64, b"\x01") + data[at:]
 
 
 def _png(data: bytes, note: bytes) -> bytes:
-    """Adds a tEXt chunk before IEND, the last 12 bytes."""
-    body = b"tEXtComment\0" + note
+    """Adds a suggested palette of no colours before IEND, the last 12 bytes."""
+    body = b"sPLT" + note + b"\0\x08"
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return data[:-12] + chunk + data[-12:]
 
 
 def _gif(data: bytes, note: bytes) -> bytes:
-    """Adds a comment block before the trailer, the last byte."""
-    return data[:-1] + b"\x21\xfe" + bytes([len(note)]) + note + b"\0" + data[-1:]
+    """Adds to what is said of the animation, before the trailer, the last byte."""
+    block = b"\x21\xff\x0bNETSCAPE2.0" + bytes([1 + len(note)]) + b"\x02" + note + b"\0"
+    return data[:-1] + block + data[-1:]
+
+
+def _webp(data: bytes, note: bytes) -> bytes:
+    """Adds to the end of the last partition of the image, and to the lengths around it."""
+    at = data.index(b"VP8 ")
+    (length,) = struct.unpack_from("<I", data, at + 4)
+    end = at + 8 + length
+    grown = data[:4] + struct.pack("<I", len(data) - 8 + len(note)) + data[8:at]
+    return (
+        grown
+        + b"VP8 "
+        + struct.pack("<I", length + len(note))
+        + data[at + 8 : end]
+        + note
+        + data[end:]
+    )
 
 
 def _bmp(data: bytes, note: bytes) -> bytes:
@@ -128,7 +145,7 @@ _FORMATS: tuple[tuple[str, str, Callable[[bytes, bytes], bytes]], ...] = (
     ("jpg", "image/jpeg", _jpeg),
     ("png", "image/png", _png),
     ("gif", "image/gif", _gif),
-    ("webp", "image/webp", _riff),
+    ("webp", "image/webp", _webp),
     ("bmp", "image/bmp", _bmp),
     ("tiff", "image/tiff", _tail),
     ("mp3", "audio/mpeg", _mp3),

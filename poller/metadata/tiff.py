@@ -1,0 +1,106 @@
+"""TIFF 6.0 and BigTIFF: fields are taken out where they stand, so that no offset changes."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+
+from poller.metadata.parts import Buffer, Part
+
+NEEDED = frozenset({
+    *range(254, 260), *range(262, 267), 273, 274, *range(277, 285), *range(290, 294), 296, 297, 301,
+    *range(317, 326), 330, 332, 334, *range(336, 348), *range(512, 522), *range(529, 533),
+    *range(32995, 32999), 34675,
+})  # fmt: skip
+"""Fields that say how the image looks, up to 34675, its colour profile."""
+
+SUB_IMAGES = 330
+DIRECTORIES = {34665: "exif", 34853: "gps", 40965: "exif"}
+KINDS = {700: "xmp", 33723: "iptc", 34377: "iptc"}
+TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4,
+    16: 8, 17: 8, 18: 8,
+}  # fmt: skip
+MOST_DIRECTORIES = 10_000
+
+
+@dataclass(slots=True)
+class _Tiff:
+    """A copy of the file, to be changed in place; BigTIFF has wider offsets."""
+
+    data: bytearray
+    order: str
+    big: bool
+    kinds: set[str] = field(default_factory=set[str])
+    seen: set[int] = field(default_factory=set[int])
+
+    def number(self, form: str, at: int) -> int:
+        return struct.unpack_from(self.order + form, self.data, at)[0]
+
+    @property
+    def offset(self) -> str:
+        return "Q" if self.big else "I"
+
+
+def split(data: Buffer) -> list[Part]:
+    order = {b"II": "<", b"MM": ">"}.get(data[:2])
+    if order is None:
+        raise ValueError("no TIFF")
+    tiff = _Tiff(bytearray(data), order, big=struct.unpack_from(order + "H", data, 2)[0] == 43)
+    at = tiff.number(tiff.offset, 8 if tiff.big else 4)
+    while at:
+        at = _clean(tiff, at, everything=False)
+    return [Part(bytes(tiff.data), frozenset(tiff.kinds))]
+
+
+def _clean(tiff: _Tiff, at: int, *, everything: bool) -> int:
+    """Take the fields that are not needed, or all, out; returns where the next directory is."""
+    if at in tiff.seen or len(tiff.seen) > MOST_DIRECTORIES:
+        raise ValueError("the directories of the TIFF go in circles")
+    tiff.seen.add(at)
+    first, size = (at + 8, 20) if tiff.big else (at + 2, 12)
+    count = tiff.number("Q" if tiff.big else "H", at)
+    pointer = 8 if tiff.big else 4
+    end = first + count * size
+    following = tiff.number(tiff.offset, end)
+    kept = bytearray()
+    for entry in range(first, end, size):
+        if _stays(tiff, entry) and not everything:
+            kept += tiff.data[entry : entry + size]
+        else:
+            _blank(tiff, entry)
+    left = len(kept) // size
+    struct.pack_into(tiff.order + ("Q" if tiff.big else "H"), tiff.data, at, left)
+    kept += struct.pack(tiff.order + tiff.offset, following)
+    tiff.data[first : end + pointer] = kept.ljust(end + pointer - first, b"\0")
+    return 0 if everything else following
+
+
+def _stays(tiff: _Tiff, entry: int) -> bool:
+    tag = tiff.number("H", entry)
+    if tag == SUB_IMAGES:
+        start, length = _value(tiff, entry)
+        step = 8 if tiff.big and tiff.number("H", entry + 2) in (16, 18) else 4
+        for at in range(start, start + length, step):
+            _clean(tiff, tiff.number("Q" if step == 8 else "I", at), everything=False)
+    return tag in NEEDED
+
+
+def _value(tiff: _Tiff, entry: int) -> tuple[int, int]:
+    """Where the value of a field is, and how many bytes it has."""
+    kind = tiff.number("H", entry + 2)
+    length = TYPE_BYTES.get(kind, 1) * tiff.number(tiff.offset, entry + 4)
+    inline = entry + (12 if tiff.big else 8)
+    start = inline if length <= (8 if tiff.big else 4) else tiff.number(tiff.offset, inline)
+    if start + length > len(tiff.data):
+        raise ValueError("a field of the TIFF points past its end")
+    return start, length
+
+
+def _blank(tiff: _Tiff, entry: int) -> None:
+    tag = tiff.number("H", entry)
+    tiff.kinds.add(DIRECTORIES.get(tag) or KINDS.get(tag) or "fields")
+    start, length = _value(tiff, entry)
+    if tag in DIRECTORIES:
+        _clean(tiff, tiff.number("Q" if length == 8 else "I", start), everything=True)
+    tiff.data[start : start + length] = bytes(length)
