@@ -12,8 +12,8 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from poller.cli.status_view import STATUSES, since, span, storage_table
-from poller.figures import webhook_lines
+from poller.cli.status_view import STATUSES, storage_table
+from poller.figures import since, span, webhook_lines
 
 OTHER_LINES = 14
 """All but pollers and pauses, at their most."""

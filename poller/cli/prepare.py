@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Annotated
 
 import asyncpg
 import typer
 
 from poller import __version__
-from poller.cli.app import FAILED, app, connected, say
+from poller.cli.app import FAILED, AsJson, DryRun, Yes, app, connected, say, sure
 from poller.config import Settings
 from poller.db import Database
 
 
 @app.command()
-def migrate() -> None:
+def migrate(yes: Yes = False, dry_run: DryRun = False) -> None:
     """Bring the database to this version: migrations, functions, and a check of the result."""
     from poller.migrate import migrate as run
+    from poller.migrate import pending_migrations
 
     settings = Settings.from_env()
+    if dry_run:
+        pending = pending_migrations(settings.database_url)
+        for name in pending:
+            say(f"dry run: {name} would be applied")
+        say(f"dry run: the functions of version {__version__} would be installed")
+        return
+    sure("Bring the database to this version?", yes=yes, dry_run=dry_run)
     done = run(settings.database_url)
     for name in done.applied:
         say(f"applied {name}")
@@ -35,8 +45,10 @@ def migrate() -> None:
 @app.command()
 def buckets(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 on a difference.")
+        bool, typer.Option("--check", "--dry-run", help="Change nothing; exit 1 on a difference.")
     ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Create or update the buckets in Supabase Storage to the policy in the database; verify.
 
@@ -45,6 +57,7 @@ def buckets(
     from poller.buckets import sync_buckets
 
     settings = Settings.from_env("supabase_url", "supabase_service_key")
+    sure("Bring the buckets to the policy?", yes=yes, dry_run=check)
 
     async def run() -> set[str]:
         actions: set[str] = set()
@@ -55,6 +68,9 @@ def buckets(
                     actions.add(change.action)
                     differs = check and change.action in {"created", "changed"}
                     action = "differs" if differs else change.action
+                    if as_json:
+                        say(json.dumps({**asdict(change), "action": action}))
+                        continue
                     if action == "failed":
                         why = "; ".join(change.differences)
                         typer.echo(f"pgmedia: bucket {change.bucket_name}: {why}", err=True)
