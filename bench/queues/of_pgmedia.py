@@ -92,7 +92,7 @@ async def polling(
             database, absent, absent, absent, absent, 0, None, started=started, hash_of=hash_of
         ),
         listen=lambda heard: Listener.open(dsn, name, heard),
-        concurrency=concurrency, poll_seconds=1, grace_seconds=10,
+        concurrency=concurrency, poll_seconds=1, grace_seconds=10, project_url=None,
     )  # fmt: skip
     running = asyncio.create_task(poller.run())
     try:

@@ -25,10 +25,10 @@ from poller.cli import (
 )
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
-from poller.db import DATABASE_AWAY
+from poller.db import DATABASE_AWAY, WrongProjectError
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062"}
+WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD062"}
 """Errors of the functions about what was passed to them; docs/reference.md lists them."""
 REFUSED = {"MD016", "MD021", "MD025"}
 """Errors that say themselves what is in the way."""
@@ -59,6 +59,8 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
+    except WrongProjectError as error:
+        _fail([plain(error)], WRONG_SETTINGS)
     except (MigrationError, SupabaseError, UrlError) as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
