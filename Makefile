@@ -12,7 +12,7 @@ BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks com
 SHORT ?= yes
 BENCH = $(BIN)/python -m bench $(if $(SHORT),--short) $(if $(POSTGRES),--postgres $(POSTGRES))
 
-.PHONY: demo test chaos bench bench-full $(BENCHES:%=bench-%) lint check lock schema clean
+.PHONY: demo test chaos bench bench-full $(BENCHES:%=bench-%) lint check lock schema sql-api clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
@@ -53,16 +53,26 @@ check: lint test
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The lock file, without the addresses of any registry.
+# The lock files, without the addresses of any registry: of development, and for deploy/Dockerfile.
 lock: .venv/ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-		--extra sandbox --group dev pyproject.toml -o requirements/dev.txt
+		--extra report --extra sandbox --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--constraint requirements/dev.txt pyproject.toml -o requirements/run.txt
+	echo hatchling | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--constraint requirements/dev.txt - -o requirements/build.txt
 
 # What a fresh installation holds, for `pgmedia migrate` to compare with.
 schema: .venv/ready
 	$(BIN)/python -m tests.write_schema
+
+# docs/sql-api.md, from the comments of the functions.
+sql-api: .venv/ready
+	$(BIN)/python -m tests.write_sql_api
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache sandbox

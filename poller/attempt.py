@@ -43,10 +43,6 @@ class Attempt:
         if following is not None:
             self.step, self.bytes_done, self.bytes_total = following, 0, bytes_total
 
-    def begins(self, step: Step) -> None:
-        """The step is another one than it was thought to be."""
-        self.step = step
-
     def uploads(self, size: int) -> None:
         """So many more bytes are handed to storage."""
         self.bytes_done += size

@@ -17,7 +17,7 @@ import asyncpg
 
 from poller.attempt import Attempt, Outcome
 from poller.content import Spool, SpoolError
-from poller.db import DATABASE_AWAY, Database, LeaseLostError
+from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
 from poller.logs import about_job
@@ -56,8 +56,8 @@ class Pipeline:
     async def process(self, job: Job) -> Outcome:
         """Work on one claimed attachment and report how it went; returns that, for the log.
 
-        Raises nothing but cancellation: whatever goes wrong is reported to the database, and when
-        the lease was lost, nothing is.
+        Raises nothing but cancellation and WrongProjectError: whatever else goes wrong is reported
+        to the database, and when the lease was lost, nothing is.
         """
         about_job(job)
         attempt = self.attempts[job.id] = Attempt(job, self.metrics)
@@ -81,6 +81,8 @@ class Pipeline:
             failure = _of_spool(error)
         except InspectionError as error:
             failure = Failure("poller", str(error), provider_code="check_failed")
+        except WrongProjectError:  # no fault of the job: it is to be given back
+            raise
         except Exception as error:
             log.exception("unexpected error")
             failure = Failure("poller", f"unexpected {type(error).__name__}")
@@ -109,18 +111,17 @@ class Pipeline:
             await self.whatsapp.download(source.url, asked.max_bytes, write)
             attempt.ends_step("check", spool.size)
             facts = await self.inspector.examine(spool)
-            attempt.ends_step("upload", spool.size)
             begun = await persistently(
                 lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
             )
             if begun.verdict == "quarantine":
                 return await self._quarantine(job, begun, spool)
             if begun.verdict == "encode":
-                attempt.begins("encode")
+                attempt.ends_step("encode", spool.size)
                 begun, spool = await self.encode(job, begun, spool, spools)
-                attempt.ends_step("upload", spool.size)
             if begun.verdict != "upload":
                 return Outcome(begun.verdict, begun.reason)
+            attempt.ends_step("upload", spool.size)
             return await self._store(job, begun, spool, attempt)
 
     async def encode(
@@ -166,10 +167,10 @@ class Pipeline:
             status = error.failure.http_status or 0
             stored = False if 400 <= status < 500 else None
             log.warning("not put into quarantine: %s", error.failure.text)
-        verdict = await persistently(
+        settled = await persistently(
             lambda: self.database.settle_quarantine(job, path, stored=stored)
         )
-        return Outcome(verdict, place.reason)
+        return Outcome(settled, place.reason)
 
     def _spool(self) -> Spool:
         return Spool(self.spool_memory_bytes, self.spool_folder)

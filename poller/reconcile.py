@@ -22,9 +22,9 @@ from storage3.types import SearchV2Options
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
 from poller.figures import Pace
-from poller.http import ProviderError, open_client
+from poller.http import NO_CONNECTION, ProviderError, open_client
 from poller.records import Difference, Fix, ReconcileRun, StoredFile
-from poller.storage import NO_CONNECTION, Storage, is_of_one_file
+from poller.storage import Storage, is_of_one_file
 from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
 
 Result = TypeVar("Result")

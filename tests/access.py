@@ -109,6 +109,8 @@ NOBODY = {
     "check_deferred_constraints",
     "check_media_arguments",
     "check_media_attachments",
+    "check_media_project",
+    "check_poller_project",
     "clean_up_daily",
     "continue_media_cleanup",
     "count_bucket_changes",

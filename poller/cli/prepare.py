@@ -77,8 +77,10 @@ def buckets(
                         continue
                     differences = "".join(f"; {one}" for one in change.differences)
                     say(f"{change.bucket_name}: {action}{differences}")
-            if not check and actions - {"failed"}:
-                await _set_project_url(database, settings)
+            if check:
+                actions.add(await _check_project_url(database, str(settings.supabase_url)))
+            elif actions - {"failed"}:
+                await _set_project_url(database, str(settings.supabase_url))
         return actions
 
     actions = asyncio.run(run())
@@ -86,10 +88,20 @@ def buckets(
         raise typer.Exit(FAILED)
 
 
-async def _set_project_url(database: Database, settings: Settings) -> None:
+async def _check_project_url(database: Database, url: str) -> str:
+    known = await database.project_url()
+    if known == url:
+        say("public URLs: right")
+        return "right"
+    say(f"public URLs: differs; they lead {f'to {known}' if known else 'nowhere'}, not to {url}")
+    return "changed"
+
+
+async def _set_project_url(database: Database, url: str) -> None:
     """Tell the database where storage is, which has just been seen to be the right place."""
+    known = await database.project_url()
     try:
-        await database.set_project_url(str(settings.supabase_url))
+        rebuilt = await database.set_project_url(url)
     except asyncpg.InsufficientPrivilegeError:
         typer.echo(
             "pgmedia: the buckets are right, but this login may not set the project URL, from which"
@@ -97,3 +109,7 @@ async def _set_project_url(database: Database, settings: Settings) -> None:
             err=True,
         )
         raise typer.Exit(FAILED) from None
+    changes = [] if known == url else [f"they led {f'to {known}' if known else 'nowhere'}"]
+    if rebuilt:
+        changes.append(f"{rebuilt:,} rebuilt")
+    say("; ".join(["public URLs: changed" if changes else "public URLs: right", *changes]))

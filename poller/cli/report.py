@@ -1,0 +1,52 @@
+"""`pgmedia report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poller.cli.app import app, give_up, say
+from poller.cli.operate import operate
+from poller.report import Report, read_report, report_json
+
+MOST_DAYS = 400
+"""As long as the views remember by default."""
+STANDARD_OUTPUT = Path("-")
+
+
+@app.command()
+def report(
+    days: Annotated[
+        int, typer.Option(min=1, max=MOST_DAYS, help="How many days, today included.")
+    ] = 30,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The file to write; - for standard output.")
+    ] = Path("report.html"),
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON, in place of a page.")
+    ] = False,
+) -> None:
+    """Write a page about files, storage, failures and times, for a manager to read.
+
+    One file that fetches nothing from the network. Needs the role media_reader or media_admin, and
+    pip install 'pgmedia[report]', which --json does without.
+    """
+
+    def read() -> Report:
+        return operate(lambda database: read_report(database, days))
+
+    if as_json:
+        say(report_json(read()))
+        return
+    try:
+        from poller.report.page import report_page
+    except ImportError as error:
+        give_up(f"{error.name} is missing: pip install 'pgmedia[report]'")
+    found = read()
+    if output == STANDARD_OUTPUT:
+        say(report_page(found))
+    else:
+        output.write_text(report_page(found), encoding="utf-8")
+        say(f"{output}: {found.total('files'):,} files in {days} day{'' if days == 1 else 's'}")

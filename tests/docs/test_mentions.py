@@ -1,0 +1,52 @@
+"""What the documentation names is there: commands, their options, files and headings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from poller.cli import app
+from tests.docs.fences import CHECKOUT, documents
+
+MENTION = re.compile(r"(?:`|^\$? ?)pgmedia((?: +[^`\n#]+)?)", re.MULTILINE)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+WORD = re.compile(r"[a-z][a-z-]+")
+JOB = "maintenance"
+"""`pgmedia maintenance` is the job of pg_cron, and no command."""
+
+
+def name(file: Path) -> str:
+    return file.relative_to(CHECKOUT).as_posix()
+
+
+@pytest.mark.parametrize("file", [*documents(), CHECKOUT / "CHANGELOG.md"], ids=name)
+def test_every_command_and_option_exists(file: Path) -> None:
+    group: Any = typer.main.get_command(app)
+    for mention in MENTION.findall(file.read_text("utf-8")):
+        words = mention.split()
+        if not words or not WORD.fullmatch(words[0]) or words == [JOB]:
+            continue
+        assert words[0] in group.commands, mention
+        known: set[str] = set()
+        for parameter in group.commands[words[0]].params:
+            known |= {*parameter.opts, *parameter.secondary_opts}
+        used = {word for word in words if word.startswith("--")}
+        assert used <= known | {"--help"}, mention
+
+
+@pytest.mark.parametrize("file", [*documents(), CHECKOUT / "CHANGELOG.md"], ids=name)
+def test_every_link_leads_somewhere(file: Path) -> None:
+    for link in LINK.findall(file.read_text("utf-8")):
+        if link.startswith("http"):
+            continue
+        path, _, heading = link.partition("#")
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), link
+        if heading:
+            titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+            assert heading in anchors, link

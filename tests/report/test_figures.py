@@ -1,0 +1,47 @@
+"""What is calculated outside of the database: what was stored on which day, and the forecast."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from poller.report.figures import TypeOfDay, forecast, stored_by_day
+
+FIRST = date(2026, 2, 1)
+
+
+def row(day: int, grown: int, media_type: str = "image") -> TypeOfDay:
+    return TypeOfDay(FIRST + timedelta(days=day), media_type, 1, 500, 1, 0, 0, 0, grown, None, None)
+
+
+def days(count: int) -> list[date]:
+    return [FIRST + timedelta(days=day) for day in range(count)]
+
+
+def test_what_was_stored_is_counted_back_from_now() -> None:
+    rows = [row(0, 100), row(2, -20), row(2, 5, media_type="video"), row(3, 10)]
+
+    assert stored_by_day(days(4), rows, now=200) == [205, 205, 190, 200]
+
+
+def test_it_is_never_less_than_nothing() -> None:
+    assert stored_by_day(days(2), [row(1, 100)], now=40) == [0, 40]
+
+
+def test_a_forecast_goes_on_from_now_as_whole_days_went() -> None:
+    found = forecast(days(5), [100, 200, 300, 400, 410])  # today has only begun
+
+    assert found.bytes_a_day == 100
+    assert (found.bytes, found.until) == (410 + 5 * 100, FIRST + timedelta(days=9))
+
+
+def test_what_shrinks_ends_at_nothing() -> None:
+    assert forecast(days(4), [400, 300, 200, 100]).bytes == 0
+
+
+def test_only_what_went_lately_is_carried_on_and_not_for_ever() -> None:
+    stored = [0] * 170 + [10 * day for day in range(30)] + [300]
+
+    found = forecast(days(201), stored)
+
+    assert found.bytes_a_day == 10
+    assert (found.bytes, found.until) == (300 + 90 * 10, FIRST + timedelta(days=290))
