@@ -30,7 +30,7 @@ from poller.db import DATABASE_AWAY, WrongProjectError
 from poller.http import describe_error, plain
 
 WRONG_ARGUMENTS = {
-    "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062",
+    "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD062",
 }  # fmt: skip
 """Errors of the functions about what was passed to them; docs/reference.md lists them."""
 REFUSED = {"MD010", "MD016", "MD021", "MD025"}

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, duration, say
+from poller.cli.app import app, connected, duration, say, sure
 from poller.cli.files import uuid
 from poller.cli.keep import ask
 from poller.cli.operate import attachments, operate
@@ -62,6 +62,7 @@ def queue(
         raise typer.BadParameter("pass MESSAGE_ID and WHATSAPP_MEDIA_ID, or --missing")
     if since or limit:
         raise typer.BadParameter("--since and --limit go with --missing")
+    sure("Queue this attachment?", yes=yes, dry_run=dry_run)
     media_id = operate(
         lambda database: database.queue_media(
             message_id, whatsapp_media_id, priority, dry_run=dry_run

@@ -37,7 +37,7 @@ begin
         raise exception 'at_most is %, not 1 to 100000', coalesce(at_most::text, 'null')
             using errcode = 'MD055', hint = 'So many messages are looked at in one call; call again from where it came to.';
     end if;
-    select count(*), (array_agg(m.id order by m.id desc))[1],
+    select count(*)::integer, (array_agg(m.id order by m.id desc))[1],
         coalesce(jsonb_agg(m.message) filter (where m.message is not null and m.came_at >= now() - s.whatsapp_keeps), '[]'),
         coalesce(jsonb_agg(m.message) filter (where m.message is not null and m.came_at < now() - s.whatsapp_keeps), '[]')
     into looked_at, reached, v_young, v_old
