@@ -99,6 +99,20 @@ async def test_the_pause_ends_an_hour_after_the_oldest_refusal_that_counts(db: A
     assert timedelta(minutes=19) < remaining <= timedelta(minutes=20)
 
 
+async def test_a_number_that_an_operator_resumes_has_been_refused_nothing(db: Any) -> None:
+    await queue_many(db, 30)
+    await refuse_at(db, *range(20))
+    assert await claim(db) == {}
+
+    await db.execute("select resume_media_source($1)", SOURCE)
+    ((media, token),) = (await claim(db)).items()  # the probe
+    await begin_upload(db, media, token, content_hash=sha256(b"x"))
+
+    assert await refused_at(db) == []
+    assert await pause_row(db) is None
+    assert len(await claim(db)) == 16
+
+
 async def test_failures_that_are_no_refusals_do_not_count(db: Any) -> None:
     await queue_many(db, 3)
     for media, token in (await claim(db)).items():
