@@ -64,7 +64,7 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 
 def _lately(stats: dict[str, Any]) -> RenderableType:
     parts = [
-        f"{stats['throughput'][f'last_{last}']['files']:,} files a {last}"
+        f"{stats['throughput'][f'last_{last}']['files']:,} files {'an' if last == 'hour' else 'a'} {last}"
         for last in ("minute", "hour", "day")
     ]
     figures, times = stats["throughput"]["last_minute"], stats["processing_ms"]

@@ -68,7 +68,7 @@ begin
     failed := v_stored.failed;
     expired := v_failed.failed;
     deleted := v_stored.deleted + v_failed.deleted;
-    unusable := cardinality(v_stored.problems);
+    unusable := cardinality(v_stored.problems)::bigint;
     return next;
 end;
 $$;
