@@ -64,8 +64,8 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 
 def _lately(stats: dict[str, Any]) -> RenderableType:
     parts = [
-        f"{stats['throughput'][f'last_{last}']['files']:,} files {'an' if last == 'hour' else 'a'} {last}"
-        for last in ("minute", "hour", "day")
+        f"{stats['throughput'][f'last_{last}']['files']:,} files {a} {last}"
+        for a, last in (("a", "minute"), ("an", "hour"), ("a", "day"))
     ]
     figures, times = stats["throughput"]["last_minute"], stats["processing_ms"]
     second = [f"{decimal(figures['bytes'])} in the last minute"]
