@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
 
-from poller.db import Database, LeaseLostError
+from poller.db import Database, LeaseLostError, grouping
 from poller.db.grouping import GroupedCalls
 from poller.records import Job, SourceVerdict
 from tests.conftest import Connect
-from tests.helpers import expire_lease, queue_many, sha256
+from tests.helpers import eventually, expire_lease, queue_many, sha256
 
 
 class Calls:
@@ -24,6 +26,7 @@ class Calls:
         self.begun = asyncio.Event()
         self.go = asyncio.Event()
         self.go.set()
+        self.unstuck = asyncio.Event()
         self.broken: BaseException | None = None
 
     async def one(self, item: str) -> str:
@@ -33,6 +36,8 @@ class Calls:
         self.made.append(list(items))
         self.begun.set()
         await self.go.wait()
+        if "stuck" in items:
+            await self.unstuck.wait()
         if self.broken is not None and len(items) > 1:
             raise self.broken
         if "bad" in items:
@@ -79,6 +84,44 @@ async def test_a_group_that_fails_is_called_one_by_one(
     assert (x, a, b) == ("X", "A", "B")
     assert isinstance(bad, ValueError)
     assert calls.made[2:] == [["a"], ["b"], ["bad"]]
+
+
+async def test_a_group_that_is_slow_is_called_one_by_one(
+    calls: Calls, call: GroupedCalls[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "PATIENCE_SECONDS", 0.05)
+    stuck = asyncio.create_task(call("stuck"))  # not yet begun: of one group with the others
+
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(call("a"), call("b")) == ["A", "B"]
+
+    assert calls.made == [["a", "b", "stuck"], ["a"], ["b"], ["stuck"]]
+    assert not stuck.done()
+    calls.unstuck.set()
+    assert await stuck == "STUCK"
+
+
+async def test_who_comes_later_does_not_wait_for_one_that_is_slow(
+    calls: Calls, call: GroupedCalls[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grouping, "PATIENCE_SECONDS", 0.05)
+    stuck = asyncio.create_task(call("stuck"))
+    await calls.begun.wait()
+
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(call("a"), call("b")) == ["A", "B"]
+
+    assert calls.made == [["stuck"], ["a", "b"]]
+    calls.unstuck.set()
+    assert await stuck == "STUCK"
+
+
+async def test_a_group_has_an_end(calls: Calls, call: GroupedCalls[str, str]) -> None:
+    items = [f"{number:02}" for number in range(grouping.MOST_TOGETHER + 3)]
+
+    assert await in_groups(calls, call, "x", *items) == ["X", *items]
+
+    assert [len(group) for group in calls.made] == [1, grouping.MOST_TOGETHER, 3]
 
 
 async def test_a_lost_connection_is_everybodys(calls: Calls, call: GroupedCalls[str, str]) -> None:
@@ -162,3 +205,47 @@ async def test_a_group_is_one_transaction(db: Any, poller: Database) -> None:
     query = "select xmin::text from media_processing_queue"
     written_by = {row[0] for row in await db.fetch(query)}
     assert len(written_by) == 1
+
+
+async def calls_by_content(
+    db: Any, poller: Database, kind: str
+) -> list[tuple[UUID, Callable[[], Awaitable[Any]]]]:
+    """Two calls about two contents, each with the object it has to lock, in the order of groups."""
+    await queue_many(db, 4)
+    jobs = await poller.claim(4)
+    hashes = sorted(sha256(job.id.bytes) for job in jobs[:2])
+    facts = {"mime_type": "image/jpeg"}
+    found: list[tuple[UUID, Callable[[], Awaitable[Any]]]] = []
+    for leader, joining, content in zip(jobs[:2], jobs[2:], hashes, strict=True):
+        begun = await poller.begin_upload(leader, content, 1000, facts)
+        assert begun.object_id
+        call = {
+            "describe": partial(poller.describe, joining, "image/jpeg", 1000, content),
+            "begin": partial(poller.begin_upload, joining, content, 1000, facts),
+            "finish": partial(poller.finish_upload, leader, begun.object_id, {}),
+        }[kind]
+        found.append((begun.object_id, call))
+    return sorted(found, key=lambda one: str(one[0])) if kind == "finish" else found
+
+
+@pytest.mark.parametrize("kind", ["describe", "begin", "finish"])
+async def test_all_groups_lock_contents_in_one_order(
+    connect: Connect, db: Any, poller: Database, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """One that waits for the first content holds no other, so no two wait for each other."""
+    monkeypatch.setattr(grouping, "PATIENCE_SECONDS", 30)
+    (first, call_first), (second, call_second) = await calls_by_content(db, poller, kind)
+    lock = "select from media_objects where id = $1 for update nowait"
+    other = await connect()
+    async with other.transaction():
+        await other.execute(lock, first)
+        group = asyncio.gather(call_second(), call_first())
+        await eventually(lambda: db.fetchval(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'"
+        ))  # fmt: skip
+
+        await db.execute(lock, second)
+
+        assert not group.done()
+    await group

@@ -84,6 +84,7 @@ async def running(
             concurrency=2,
             poll_seconds=poll_seconds,
             grace_seconds=5,
+            project_url=settings.supabase_url,
         )
         run = asyncio.create_task(poller.run())
         try:
@@ -149,3 +150,55 @@ async def test_a_listener_that_lives_and_hears_nothing_is_replaced(
         media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
 
         await is_stored(db, media)
+
+
+async def test_what_was_queued_while_it_heard_nothing_is_not_missed(
+    db: Any, whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    del buckets, storage
+    monkeypatch.setattr(loop, "POLL_SOON_SECONDS", ())
+    monkeypatch.setattr(loop, "PROBE_SECONDS", 0.05)
+    dsn = settings.database_url.get_secret_value()
+    database = await Database.connect(dsn, "deaf", 4)
+    deaf, queued = asyncio.Event(), asyncio.Event()
+
+    class ProbedLate(DeafListener):
+        async def works(self) -> bool:
+            if deaf.is_set():
+                await queued.wait()
+            worked = await super().works()
+            deaf.set()
+            return worked
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        return await ProbedLate.open(dsn, "deaf", heard)
+
+    async with running(settings, whatsapp, database, listen):
+        async with asyncio.timeout(30):
+            await deaf.wait()
+        media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
+        queued.set()
+
+        await is_stored(db, media)
+
+
+async def test_a_poller_that_cannot_listen_tries_again(
+    whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None
+) -> None:
+    del buckets, storage
+    dsn = settings.database_url.get_secret_value()
+    database = await Database.connect(dsn, "late", 4)
+    refusals = [asyncpg.TooManyConnectionsError("too many clients"), ConnectionRefusedError()]
+    listening = asyncio.Event()
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        if refusals:
+            raise refusals.pop()
+        listener = await Listener.open(dsn, "late", heard)
+        listening.set()
+        return listener
+
+    async with running(settings, whatsapp, database, listen, poll_seconds=0.05):
+        async with asyncio.timeout(30):
+            await listening.wait()

@@ -29,6 +29,8 @@ AS_DOCUMENT = 0.1
 """Part of the images that are sent as documents, which are private."""
 ROTTEN = 0.04
 """Part of the attachments that cannot be stored, whatever is tried."""
+LONG_SECONDS = 120
+"""From here on everything that may go wrong has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,11 @@ class Sizes:
             seconds=given("SECONDS", 16),
             seed=given("SEED", secrets.randbelow(1_000_000)),
         )
+
+    @property
+    def are_long(self) -> bool:
+        """So long that every kind of fault has happened, whatever the machine is at."""
+        return self.seconds >= LONG_SECONDS
 
     def chance(self, use: str) -> random.Random:
         """Dice of their own for each use, so that one does not disturb the others."""

@@ -14,17 +14,11 @@ from typing import Any, TypeVar
 import asyncpg
 
 from poller.db import DATABASE_AWAY
-from poller.sandbox.faults import Fault, Faults
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.storage import StorageApi
-from poller.sandbox.storage_errors import (
-    dropped,
-    internal_error,
-    stalled,
-    too_many_connections,
-)
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.chaos.attachments import CLOSED_NUMBER, Attachment, Sizes
+from tests.chaos.faults import STORAGE, WHATSAPP, StagedFaults
 from tests.conftest import PollerProcess, StartPoller
 
 Answer = TypeVar("Answer")
@@ -81,6 +75,8 @@ class Storm:
     left: int = 0
     refused: int = 0
     """Requests of the closed number that WhatsApp refused."""
+    faults: dict[str, int] = field(default_factory=dict[str, int])
+    """How often each kind happened."""
 
     async def rage(self) -> None:
         """Until all attachments are sent."""
@@ -200,7 +196,7 @@ class Storm:
         chance = self.sizes.chance("meddling")
         while not over.done():
             await asyncio.sleep(0.25)
-            if chance.random() < 0.1:
+            if chance.random() < 0.2:
                 self.whatsapp.expire_urls()
             if queued := [one for one in self.attachments if one.media]:
                 await self._operate(chance, chance.choice(queued[-50:]))
@@ -223,44 +219,18 @@ class Storm:
     async def _fail(self, over: asyncio.Task[None]) -> None:
         """Faults of both providers; every second stall is left to the client's patience."""
         chance = self.sizes.chance("faults")
-        self.whatsapp.faults = Faults(self.sizes.chance("whatsapp"))
-        self.storage.faults = Faults(self.sizes.chance("storage"))
+        at_whatsapp = StagedFaults(WHATSAPP, self.sizes.chance("whatsapp"))
+        at_storage = StagedFaults(STORAGE, self.sizes.chance("storage"))
+        self.whatsapp.faults, self.storage.faults = at_whatsapp, at_storage
         while not over.done():
-            stalls = [*stage_whatsapp(self.whatsapp.faults), *stage_storage(self.storage.faults)]
+            stalls = at_whatsapp.stage() + at_storage.stage()
             await asyncio.sleep(0.7)
-            self.whatsapp.faults.clear()
-            self.storage.faults.clear()
+            at_whatsapp.clear()
+            at_storage.clear()
             for stall in stalls:
                 if chance.random() < 0.5:
                     stall.released.set()
-
-
-def stage_whatsapp(faults: Faults) -> list[Fault]:
-    """5 % errors, 2 % disconnects, 2 % stalls, 1 % rate limits, 2 % wrong bytes, and slow ones.
-
-    Returns the stalls.
-    """
-    stalls = [Fault.stall(), Fault.stall(after=100)]
-    faults.randomly("*", Fault(500, "<html>oops"), 0.05)
-    faults.randomly("*", Fault.disconnect(after=100), 0.02)
-    for stall in stalls:
-        faults.randomly("*", stall, 0.01)
-    faults.randomly("*", Fault(429, {"error": {"message": "slow down"}}), 0.01)
-    faults.randomly("download", Fault.slow(bytes_per_second=5_000), 0.2)
-    faults.randomly("download", Fault(body=b"\xff\xd8\xff\xe0 these are not the bytes"), 0.02)
-    return stalls
-
-
-def stage_storage(faults: Faults) -> list[Fault]:
-    """The same of Storage, before it has done its part or after it; returns the stalls."""
-    stalls = [Fault.stall(), stalled()]
-    faults.randomly("*", internal_error(), 0.05)
-    faults.randomly("*", Fault.disconnect(), 0.01)
-    faults.randomly("*", dropped(), 0.01)
-    for stall in stalls:
-        faults.randomly("*", stall, 0.01)
-    faults.randomly("*", too_many_connections(), 0.01)
-    return stalls
+        self.faults = at_whatsapp.given | at_storage.given
 
 
 @contextlib.asynccontextmanager

@@ -48,7 +48,8 @@ async def test_nothing_is_lost_and_nothing_doubled(
             f" {storm.crashes} times; {storm.left} left for good pollers;"
             f" {storm.refused} requests of the closed number refused;"
             f" {whatsapp.downloads.total()} downloads, {storage.uploads.total()} uploads;"
-            f" {dict(happened)}"
+            f" {dict(happened)}\n"
+            f"faults given: {storm.faults}"
         )
         await check_end_state(db, attachments, files, logs_in(tmp_path))
     assert unexpected_errors(own_server) == []
@@ -57,6 +58,11 @@ async def test_nothing_is_lost_and_nothing_doubled(
     assert 0 < storm.refused <= REFUSALS_PER_HOUR
     for event in ("claimed", "lease expired", "attempt failed", "stored", "deduplicated", "joined"):
         assert happened[event], (event, happened)
+    for provider in ("whatsapp", "storage"):
+        assert any(times for kind, times in storm.faults.items() if kind.startswith(provider))
+    if SIZES.are_long:
+        assert all(storm.faults.values()), storm.faults
+        assert happened["media_url_expired"], happened
 
 
 def unexpected_errors(server: PostgresServer) -> list[str]:

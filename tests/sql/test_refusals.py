@@ -69,6 +69,50 @@ async def test_spent_refusals_pause_the_number_until_the_oldest_is_an_hour_old(d
     assert await claim(db) == {}
 
 
+async def refuse_at(db: Any, *minutes_ago: int) -> None:
+    """Let so many requests have been refused, so many minutes ago, and the number tell of it."""
+    await db.execute(
+        "insert into media_sources (source, refused_at) select $1,"
+        " array(select now() - make_interval(mins => t.ago) from unnest($2::integer[]) t (ago))"
+        " on conflict (source) do update set refused_at = excluded.refused_at",
+        SOURCE, minutes_ago,
+    )  # fmt: skip
+    await db.execute("select pause_spent_sources(array[$1])", SOURCE)
+
+
+async def test_refusals_of_an_earlier_hour_pause_nothing(db: Any) -> None:
+    await db.execute("update media_settings set refusals_per_hour = 3")
+
+    await refuse_at(db, 90, 20, 10)
+    assert await pause_row(db) is None
+
+    await refuse_at(db, 90, 20, 10, 5)
+    assert "refused 3 requests" in (await pause_row(db))["detail"]
+
+
+async def test_the_pause_ends_an_hour_after_the_oldest_refusal_that_counts(db: Any) -> None:
+    await db.execute("update media_settings set refusals_per_hour = 3")
+
+    await refuse_at(db, 90, 40, 30, 20)
+
+    remaining = (await pause_row(db))["remaining"]
+    assert timedelta(minutes=19) < remaining <= timedelta(minutes=20)
+
+
+async def test_a_number_that_an_operator_resumes_has_been_refused_nothing(db: Any) -> None:
+    await queue_many(db, 30)
+    await refuse_at(db, *range(20))
+    assert await claim(db) == {}
+
+    await db.execute("select resume_media_source($1)", SOURCE)
+    ((media, token),) = (await claim(db)).items()  # the probe
+    await begin_upload(db, media, token, content_hash=sha256(b"x"))
+
+    assert await refused_at(db) == []
+    assert await pause_row(db) is None
+    assert len(await claim(db)) == 16
+
+
 async def test_failures_that_are_no_refusals_do_not_count(db: Any) -> None:
     await queue_many(db, 3)
     for media, token in (await claim(db)).items():
