@@ -133,9 +133,10 @@ def _blank_unused(tiff: _Tiff) -> None:
     """Clear what nothing leads to, and cut off what follows."""
     at = 0
     for start, end in sorted(tiff.used):
-        if start > at and tiff.data[at:start].strip(b"\0"):
+        gap = len(tiff.data[at:start])  # a damaged file may tell of data far past its end
+        if tiff.data[at:start].strip(b"\0"):
             tiff.kinds.add("unused bytes")
-            tiff.data[at:start] = bytes(start - at)
+            tiff.data[at : at + gap] = bytes(gap)
         at = max(at, end)
     if tiff.data[at:].strip(b"\0"):
         tiff.kinds.add("trailer")

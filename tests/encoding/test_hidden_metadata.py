@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 
 import pytest
 from PIL import Image, TiffImagePlugin
@@ -91,6 +92,27 @@ def test_hidden_metadata_is_found_and_dropped(case: str) -> None:
     assert shown(stripped) == shown(content)
     again = examine(Content.of_bytes(stripped))
     assert (again.mime_type, again.flags, "metadata" in again.details) == (mime_type, set(), False)
+
+
+@pytest.mark.parametrize("big", [False, True])
+def test_data_past_the_end_of_a_tiff_takes_no_memory(big: bool) -> None:
+    content = bytearray(saved(photo(60, 40), "TIFF", big_tiff=big) + PLACE)
+    (at,) = struct.unpack_from("<Q" if big else "<I", content, 8 if big else 4)
+    size, skip, inline = (20, 8, 12) if big else (12, 2, 8)
+    (count,) = struct.unpack_from("<H", content, at)
+    entries = range(at + skip, at + skip + count * size, size)
+    (strips,) = (one for one in entries if struct.unpack_from("<H", content, one)[0] == 273)
+    struct.pack_into("<I", content, strips + inline, 0xFFFFFF00)
+
+    tracemalloc.start()
+    try:
+        stripped = drop_metadata(bytes(content), "image/tiff")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 1_000_000
+    assert len(stripped) <= len(content)
 
 
 @pytest.mark.parametrize("more", [b"", b"\0"])
