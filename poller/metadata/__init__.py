@@ -24,6 +24,8 @@ WALKERS = {
     "image/bmp": "bmp",
 }
 UNREADABLE = "unreadable"
+OUTSIDE = (IndexError, OverflowError, struct.error)
+"""Raised where a file tells of more than it has."""
 
 
 def find_metadata(data: Buffer, mime_type: str) -> list[str]:
@@ -35,7 +37,7 @@ def find_metadata(data: Buffer, mime_type: str) -> list[str]:
         return []
     try:
         return sorted({kind for part in _split(data, mime_type) for kind in part.kinds})
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, *OUTSIDE):
         return [UNREADABLE]
 
 
@@ -48,7 +50,7 @@ def drop_metadata(data: Buffer, mime_type: str) -> bytes:
         raise ValueError(f"no metadata is dropped from {mime_type}")
     try:
         return b"".join(part.kept for part in _split(data, mime_type))
-    except (IndexError, struct.error) as error:
+    except OUTSIDE as error:
         raise ValueError(f"the file ends within its structure: {error}") from error
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, TiffImagePlugin
 
 from poller.checks import Content, examine
-from poller.metadata import drop_metadata, find_metadata
+from poller.metadata import UNREADABLE, drop_metadata, find_metadata
 from tests.encoding.images import PLACE, PROFILE, exif, photo, saved, shown
 
 
@@ -113,6 +113,15 @@ def test_data_past_the_end_of_a_tiff_takes_no_memory(big: bool) -> None:
 
     assert peak < 1_000_000
     assert len(stripped) <= len(content)
+
+
+def test_a_directory_past_all_numbers_is_unreadable() -> None:
+    content = bytearray(saved(photo(60, 40), "TIFF", big_tiff=True))
+    content[8:16] = b"\xff" * 8
+
+    assert find_metadata(bytes(content), "image/tiff") == [UNREADABLE]
+    with pytest.raises(ValueError, match="within its structure"):
+        drop_metadata(bytes(content), "image/tiff")
 
 
 @pytest.mark.parametrize("more", [b"", b"\0"])
