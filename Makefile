@@ -53,7 +53,7 @@ check: lint test
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The lock files, without the addresses of any registry: of development, and of what runs in deploy/.
+# The lock files, without the addresses of any registry: of development, and for deploy/Dockerfile.
 lock: .venv/ready
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --generate-hashes \
@@ -61,7 +61,10 @@ lock: .venv/ready
 		--extra report --extra sandbox --group dev pyproject.toml -o requirements/dev.txt
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
-		--extra report --constraint requirements/dev.txt pyproject.toml -o requirements/run.txt
+		--constraint requirements/dev.txt pyproject.toml -o requirements/run.txt
+	echo hatchling | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+		--constraint requirements/dev.txt - -o requirements/build.txt
 
 # What a fresh installation holds, for `pgmedia migrate` to compare with.
 schema: .venv/ready

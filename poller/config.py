@@ -6,26 +6,14 @@ The table in docs/reference.md and `pgmedia --help` are made from these fields.
 from __future__ import annotations
 
 import os
-import re
 import socket
-from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
-from urllib.parse import parse_qsl
 
-import httpx
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, create_model
+from pydantic import AfterValidator, Field, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-POSTGRES_HOST = r"([^\[\]:@,/?]*|\[[0-9a-fA-F:.]+\])(:[0-9]*)?"
-MOST_PORTS = 65536
-POSTGRES_URL = re.compile(
-    rf"postgres(ql)?://([^@\[\]/?]*@)?{POSTGRES_HOST}(,{POSTGRES_HOST})*(/[^?/]*)?(\?(?P<query>.*))?"
-)
-UNFIT_FOR_A_HEADER = re.compile(r"[^!-~]")
-NOT_IN_A_URL = re.compile(r"[^!-~]|[#]|%(?![0-9a-fA-F]{2})")
+from poller.settings_types import Folder, HttpUrl, Name, PostgresUrl, ProjectUrl, Secret
 
 
 class SettingsError(Exception):
@@ -36,76 +24,6 @@ class SettingsError(Exception):
         self.problems = [line for _, line in problems]
         self.by_field = dict(problems)
         super().__init__("\n".join(self.problems))
-
-
-def _postgres_url(value: SecretStr) -> SecretStr:
-    """Refuse what a client would stumble over, as most of them then quote a part of it."""
-    url = value.get_secret_value()
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise ValueError("must begin with postgresql://")
-    parts = POSTGRES_URL.fullmatch(url)
-    try:
-        if parts is None or NOT_IN_A_URL.search(url):
-            raise ValueError  # noqa: TRY301 - parse_qsl raises the same
-        if parts["query"]:
-            parse_qsl(parts["query"], keep_blank_values=True, strict_parsing=True)
-        ports = conninfo_to_dict(url).get("port") or ""
-        if any(not 0 < int(port) < MOST_PORTS for port in str(ports).split(",") if port):
-            raise ValueError  # noqa: TRY301
-    except (ValueError, psycopg.ProgrammingError):
-        raise ValueError(
-            "is not of the form postgresql://user:password@host:port/database; special characters"
-            " of user and password must be percent-escaped, such as @ as %40"
-        ) from None
-    return value
-
-
-def _http_url(value: str) -> str:
-    value = value.strip().rstrip("/")
-    try:
-        url = httpx.URL(value)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme not in {"http", "https"} or not url.host or (url.port or 1) >= MOST_PORTS:
-        raise ValueError("must be a URL that begins with https:// (or http://)")
-    if url.userinfo or url.query or url.fragment:
-        raise ValueError("must be a URL without user, query and fragment")
-    return value
-
-
-def _project_url(value: str) -> str:
-    if httpx.URL(value).path != "/":
-        raise ValueError("must be the URL of the project alone, without a path")
-    return value
-
-
-def _secret(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value().strip()
-    if not text:
-        raise ValueError("must not be empty")
-    if UNFIT_FOR_A_HEADER.search(text):
-        raise ValueError("must be one word of ASCII characters")
-    return SecretStr(text)
-
-
-def _folder(value: Path) -> Path:
-    if not value.is_dir() or not os.access(value, os.W_OK | os.X_OK):
-        raise ValueError("must be a folder that can be written to")
-    return value
-
-
-def _name(value: str) -> str:
-    if not value.isprintable() or not value.strip():
-        raise ValueError("must be printable characters")
-    return value
-
-
-Folder = Annotated[Path, AfterValidator(_folder)]
-Name = Annotated[str, AfterValidator(_name)]
-PostgresUrl = Annotated[SecretStr, AfterValidator(_postgres_url)]
-HttpUrl = Annotated[str, AfterValidator(_http_url)]
-ProjectUrl = Annotated[str, AfterValidator(_http_url), AfterValidator(_project_url)]
-Secret = Annotated[SecretStr, AfterValidator(_secret)]
 
 
 class Settings(BaseSettings):

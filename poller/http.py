@@ -19,6 +19,8 @@ from poller import __version__
 from poller.records import Failure
 
 NETWORK_ERRORS = (httpx.HTTPError, OSError, TimeoutError, aiohttp.ClientError)
+NO_CONNECTION = {"network", "unreachable"}
+"""What `network_code` makes of NETWORK_ERRORS: no code of a provider's own."""
 SLOWEST_BYTES_PER_SECOND = 32_768
 """A transfer slower than this over its whole length is given up, so that none lasts for ever."""
 

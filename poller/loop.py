@@ -17,12 +17,13 @@ from uuid import UUID
 import asyncpg
 
 from poller.attempt import Outcome
-from poller.db import DATABASE_AWAY, Database, Listener
+from poller.db import DATABASE_AWAY, Database, Listener, WrongProjectError
 from poller.deletions import remove_files
 from poller.http import describe_error, plain
 from poller.logs import of_job
 from poller.pipeline import Pipeline
 from poller.records import Job
+from poller.side_tasks import keep_alive
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Poller:
         concurrency: int,
         poll_seconds: float,
         grace_seconds: float,
+        project_url: str | None,
     ) -> None:
         self._pipeline = pipeline
         self._database: Database = pipeline.database
@@ -58,6 +60,7 @@ class Poller:
         self._concurrency = concurrency
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
+        self._project_url = project_url
         self._wake = asyncio.Event()
         self._remove_wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -66,6 +69,7 @@ class Poller:
         self._mode: Literal["listen", "poll"] = "poll"
         self._lease_seconds = 15.0
         self._renewed = time.monotonic()
+        self._error: BaseException | None = None
         self._turned = time.monotonic()
         self._metrics = pipeline.metrics
         self._metrics.slots.set(concurrency)
@@ -99,14 +103,15 @@ class Poller:
     async def run(self, *, drain: bool = False) -> None:
         """Work until `stop`; with `drain`, only until nothing is due.
 
-        Raises one of DATABASE_AWAY only when draining; else the database is waited for.
+        Raises one of DATABASE_AWAY only when draining; else the database is waited for. When the
+        files turn out to be elsewhere, work is given back at once, and WrongProjectError raised.
         """
         keepers = [self._keep_leases, self._keep_telling, self._keep_house]
         if not drain:
             keepers.append(self._keep_removing)
             if self._listen is not None:
                 keepers.append(partial(self._keep_listening, self._listen))
-        side_tasks = [asyncio.create_task(keep_alive(keeper)) for keeper in keepers]
+        side_tasks = [asyncio.create_task(keep_alive(one, self._give_up)) for one in keepers]
         try:
             await self._work(drain=drain)
             while drain and not self._stopping.is_set() and await self._remove_files():
@@ -118,6 +123,12 @@ class Poller:
             for task in side_tasks:
                 task.cancel()
             await asyncio.gather(*side_tasks, return_exceptions=True)
+        if self._error is not None:
+            raise self._error
+
+    def _give_up(self, error: BaseException) -> None:
+        self._error = error  # for `run` to raise
+        self.stop_now()
 
     async def _work(self, *, drain: bool) -> None:
         idle_waits = iter(POLL_SOON_SECONDS)
@@ -133,6 +144,8 @@ class Poller:
                 if drain:
                     raise
                 self._met_absence("cannot claim", error)
+            except WrongProjectError as error:
+                self._give_up(error)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(next(idle_waits, self._poll_seconds)):
                     await self._wake.wait()
@@ -155,6 +168,9 @@ class Poller:
         job = self._running.pop(task)
         if task.cancelled():
             self._unfinished.append(job)
+        elif (error := task.exception()) is not None:
+            self._unfinished.append(job)
+            self._give_up(error)
         else:
             outcome = task.result()
             extra = of_job(job, outcome=outcome.verdict)
@@ -202,8 +218,9 @@ class Poller:
     async def _tell(self) -> None:
         oldest = sorted(self._pipeline.attempts.values(), key=lambda one: one.began)[:MOST_TOLD]
         self._lease_seconds = await self._database.heartbeat(
-            self._mode, len(self._running), [one.progress() for one in oldest]
-        )
+            self._mode, len(self._running), [one.progress() for one in oldest],
+            project_url=self._project_url,
+        )  # fmt: skip
 
     async def _renew(self) -> None:
         running, now = dict(self._running), time.monotonic()
@@ -281,13 +298,3 @@ class Poller:
             self._mode = mode
             self._metrics.listening.set(mode == "listen")
             log.info("woken by LISTEN/NOTIFY" if mode == "listen" else "polling: cannot listen")
-
-
-async def keep_alive(keeper: Callable[[], Awaitable[None]]) -> None:
-    """Run a side task for as long as the poller lives, whatever it stumbles over."""
-    while True:
-        try:
-            await keeper()
-        except Exception:
-            log.exception("side task failed, starting it again")
-            await asyncio.sleep(1)

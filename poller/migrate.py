@@ -50,6 +50,13 @@ def migrate(database_url: SecretStr) -> Migrated:
         return Migrated(names, schema_differences(held))
 
 
+def pending_migrations(database_url: SecretStr) -> list[str]:
+    """The migrations that `migrate` would apply. Raises MigrationError."""
+    migrations = read_migrations(str(schema_folder() / "migrations"))
+    with _backend(database_url) as backend, _explained():
+        return [migration.id for migration in backend.to_apply(migrations)]
+
+
 def rollback(database_url: SecretStr) -> None:
     """Take everything back. Raises MigrationError."""
     migrations = read_migrations(str(schema_folder() / "migrations"))

@@ -17,7 +17,7 @@ import asyncpg
 
 from poller.attempt import Attempt, Outcome
 from poller.content import Spool, SpoolError
-from poller.db import DATABASE_AWAY, Database, LeaseLostError
+from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
 from poller.http import ProviderError, describe_error
 from poller.inspector import InspectionError, Inspector
 from poller.logs import about_job
@@ -56,8 +56,8 @@ class Pipeline:
     async def process(self, job: Job) -> Outcome:
         """Work on one claimed attachment and report how it went; returns that, for the log.
 
-        Raises nothing but cancellation: whatever goes wrong is reported to the database, and when
-        the lease was lost, nothing is.
+        Raises nothing but cancellation and WrongProjectError: whatever else goes wrong is reported
+        to the database, and when the lease was lost, nothing is.
         """
         about_job(job)
         attempt = self.attempts[job.id] = Attempt(job, self.metrics)
@@ -81,6 +81,8 @@ class Pipeline:
             failure = _of_spool(error)
         except InspectionError as error:
             failure = Failure("poller", str(error), provider_code="check_failed")
+        except WrongProjectError:  # no fault of the job: it is to be given back
+            raise
         except Exception as error:
             log.exception("unexpected error")
             failure = Failure("poller", f"unexpected {type(error).__name__}")

@@ -20,6 +20,7 @@ from poller.loop import Poller
 from poller.metrics import PollerMetrics
 from poller.monitor import PROBE_SECONDS, Monitor, NotWellError, monitored, reach
 from poller.pipeline import Pipeline, persistently
+from poller.service_key import judge_service_key
 from poller.storage import Storage
 from poller.whatsapp import WhatsApp
 
@@ -68,8 +69,11 @@ class Health:
 async def poll(settings: Settings, *, drain: bool) -> None:
     """Run a poller. With `drain` it raises one of DATABASE_AWAY; else it waits for the database.
 
-    Raises ListenError when the address of the metrics is taken.
+    Raises SettingsError for a key that cannot be the service key, WrongProjectError when
+    SUPABASE_URL is not where the files are, or no longer, and ListenError when the address of the
+    metrics is taken.
     """
+    _check_key(settings)
     metrics = PollerMetrics()
     health = Health(metrics)
     async with monitored(settings, health.monitor()):
@@ -93,6 +97,16 @@ async def _poll(settings: Settings, metrics: PollerMetrics, health: Health, *, d
         await database.close()
 
 
+def _check_key(settings: Settings) -> None:
+    """Raise SettingsError for a key that cannot be the right one.
+
+    Each upload would be refused, and storage paused for every other poller.
+    """
+    assert settings.supabase_service_key  # noqa: S101
+    if problem := judge_service_key(settings.supabase_service_key.get_secret_value()):
+        raise SettingsError([("supabase_service_key", f"the storage key is {problem}")])
+
+
 async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
     """The database, and whether a connection to it keeps its session."""
     dsn = settings.database_url.get_secret_value()
@@ -106,27 +120,14 @@ async def _connect(settings: Settings, *, drain: bool) -> tuple[Database, bool]:
             own_session=own_session,
         )
         try:
-            await database.heartbeat("poll", 0)  # a missing schema or right is said before any work
-            _compare_projects(settings, await database.project_url())
+            # a missing schema or right, or another project, is said before any work
+            await database.heartbeat("poll", 0, project_url=settings.supabase_url)
         except BaseException:
             await database.close()
             raise
         return database, own_session
 
     return await connect() if drain else await persistently(connect)
-
-
-def _compare_projects(settings: Settings, project_url: str | None) -> None:
-    """Raise SettingsError for another project than the database's.
-
-    Files would be looked for, and forgotten, where they never were.
-    """
-    if project_url not in (None, settings.supabase_url):
-        problem = (
-            f"SUPABASE_URL is {settings.supabase_url}, but this database's files are at"
-            f" {project_url}: correct it, or run pgmedia buckets if they have moved"
-        )
-        raise SettingsError([("supabase_url", problem)])
 
 
 async def _pipeline(
@@ -197,6 +198,7 @@ async def _run(
         concurrency=settings.pgmedia_concurrency,
         poll_seconds=settings.pgmedia_poll_seconds,
         grace_seconds=settings.pgmedia_grace_seconds,
+        project_url=settings.supabase_url,
     )
     health.poller = poller
     _on_signals(poller.stop, poller.stop_now)

@@ -21,9 +21,10 @@ from storage3.types import SearchV2Options
 
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
-from poller.http import ProviderError, open_client
+from poller.figures import Pace
+from poller.http import NO_CONNECTION, ProviderError, open_client
 from poller.records import Difference, Fix, ReconcileRun, StoredFile
-from poller.storage import NO_CONNECTION, Storage, is_of_one_file
+from poller.storage import Storage, is_of_one_file
 from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
 
 Result = TypeVar("Result")
@@ -77,15 +78,18 @@ class Reconciliation:
     run: ReconcileRun
     progress: Callable[[str], None]
 
-    async def list_files(self) -> int:
-        """List what is in storage; returns how many files are in folders of pgmedia."""
-        files = 0
+    async def list_files(self, expected: int | None = None) -> int:
+        """List what is in storage; returns how many files are in folders of pgmedia.
+
+        `expected`: about how many there are, for who wants to know how long it takes.
+        """
+        files, pace = 0, Pace()
         for bucket in self.run.bucket_names:
             await self._check_bucket(bucket)
             pages = self._copy_pages(bucket) if self.run.from_tables else self._list_pages(bucket)
             async for added in pages:
                 files += added
-                self.progress(f"{files:,} files listed")
+                self.progress(pace.words(files, expected, "files listed"))
         return files
 
     async def compare(self) -> int:

@@ -200,6 +200,24 @@ class MediaCleanup:
 
 
 @dataclass(frozen=True, slots=True)
+class MissingMedia:
+    """What a call of queue_missing_media found; `reached` is where the next one goes on.
+
+    `messages`: about how many there are in all, 0 when nobody knows.
+    """
+
+    queued: int
+    failed: int
+    expired: int
+    deleted: int
+    unusable: int
+    looked_at: int
+    messages: int
+    reached: UUID | None
+    is_finished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MediaSetting:
     """A setting in the database, as text; None where it is not set or has no default."""
 

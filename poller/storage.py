@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from poller.http import (
     NETWORK_ERRORS,
+    NO_CONNECTION,
     ProviderError,
     describe_error,
     first_bytes,
@@ -32,7 +33,6 @@ ANSWER_BYTES = 8_388_608
 """More of an answer is not read: the rows of as many removed files as one call may name fit in."""
 NOT_THERE = {("404", "not_found"), ("400", "InvalidKey")}
 """How storage says that it has no such file, or cannot have one of such a name."""
-NO_CONNECTION = {"network", "unreachable"}
 OF_ALL_FILES = {401, 403, 408, 429}
 TOO_LONG = {414, 431}
 """How a gateway says that it does not pass on the URL of a file."""

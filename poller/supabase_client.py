@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import httpx
-import jwt
 from storage3 import AsyncStorageClient
 from storage3.exceptions import StorageApiError
 from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.http import ProviderError, plain
+from poller.http import NO_CONNECTION, ProviderError, plain
 from poller.records import Failure
+from poller.service_key import judge_service_key
 from poller.storage import ANSWER_BYTES
 
 FOREIGN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What the client raises on answers that are no JSON, or other JSON than was asked for."""
-NEEDED = "SUPABASE_SERVICE_KEY must be a secret key (sb_secret_...) or that of service_role"
 NOT_FOUND = {"404", 404}
 
 
@@ -36,7 +34,7 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     where = f"storage at {settings.supabase_url}"
     key = settings.supabase_service_key.get_secret_value()
-    if problem := judge_key(key):
+    if problem := judge_service_key(key):
         raise SupabaseError(f"the storage key is {problem}")
     async with httpx.AsyncClient(
         timeout=settings.pgmedia_timeout_seconds,
@@ -55,28 +53,6 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
             raise SupabaseError(f"{where} did not answer: {type(error).__name__}") from None
         except FOREIGN:
             raise SupabaseError(f"{where} gave an answer that is none of Supabase's") from None
-
-
-def judge_key(key: str, now: datetime | None = None) -> str | None:
-    """What is wrong with a service key by itself; None if Storage has to be asked, as of its age
-    when no time is given.
-
-    Storage answers the key of `anon` with an empty list of buckets, as if there were none.
-    """
-    if key.startswith("sb_secret_"):
-        return None
-    if key.startswith("sb_publishable_"):
-        return f"a publishable key: {NEEDED}"
-    try:
-        claims = jwt.decode(key, options={"verify_signature": False})
-    except jwt.InvalidTokenError:
-        return f"malformed: {NEEDED}"
-    role, ends = claims.get("role"), claims.get("exp")
-    if role != "service_role":
-        return f"the key of the role {plain(role)}: {NEEDED}"
-    if now is not None and isinstance(ends, int | float) and ends <= now.timestamp():
-        return f"expired {datetime.fromtimestamp(ends, UTC):%Y-%m-%d %H:%M} UTC: {NEEDED}"
-    return None
 
 
 async def _bound(response: httpx.Response) -> None:
@@ -105,7 +81,7 @@ class _Bounded(httpx.AsyncByteStream):
 
 def describe_failure(failure: Failure) -> str:
     """What Storage said to a direct call, as `describe_refusal` has it."""
-    if failure.provider_code in {"network", "unreachable"}:
+    if failure.provider_code in NO_CONNECTION:
         return f"did not answer: {failure.text}"
     if failure.provider_code is None:
         return f"answered {failure.text}"

@@ -17,7 +17,7 @@ from poller.sandbox.postgres import free_port
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import Reason, bad_gateway, gateway_denial
 from tests.command import Run, run
-from tests.helpers import pgmedia
+from tests.helpers import pgmedia, sha256, store
 
 __all__ = ["run"]
 
@@ -37,7 +37,8 @@ async def test_buckets_are_made_to_the_policy(run: Run, storage: StorageApi, db:
     code, said, problems = await run("buckets")
 
     assert (code, problems) == (0, [])
-    assert sorted(said) == [f"{name}: created; it does not exist" for name in names]
+    assert sorted(said[:-1]) == [f"{name}: created; it does not exist" for name in names]
+    assert said[-1] == "public URLs: changed; they led nowhere"
     types = await db.fetch("select media_type, mime_type from media_formats")
     for name in names:
         made = await bucket(storage, name)
@@ -51,14 +52,17 @@ async def test_buckets_are_made_to_the_policy(run: Run, storage: StorageApi, db:
     }
     assert await db.fetchval("select project_url from media_settings") == storage.url
     code, said, problems = await run("buckets")
-    assert (code, sorted(said), problems) == (0, [f"{name}: right" for name in names], [])
+    assert (code, sorted(said[:-1]), problems) == (0, [f"{name}: right" for name in names], [])
+    assert said[-1] == "public URLs: right"
     assert (await run("buckets", "--check"))[:2] == (0, said)
 
 
 async def test_check_changes_nothing(run: Run, storage: StorageApi, db: Any) -> None:
     code, said, problems = await run("buckets", "--check")
     assert (code, problems) == (1, [])
-    assert {line.partition(": ")[2] for line in said} == {"differs; it does not exist"}
+    assert {line.partition(": ")[2] for line in said} == {
+        "differs; it does not exist", f"differs; they lead nowhere, not to {storage.url}",
+    }  # fmt: skip
     assert (await bucket(storage, "images"))["statusCode"] == "404"
     assert await db.fetchval("select project_url from media_settings") is None
     await run("buckets")
@@ -72,7 +76,7 @@ async def test_check_changes_nothing(run: Run, storage: StorageApi, db: Any) -> 
     assert (code, problems) == (1, [])
     difference = "public is True, not False; file_size_limit is 52428800, not 1000"
     assert f"images: differs; {difference}" in said
-    assert len([line for line in said if line.endswith(": right")]) == 3
+    assert len([line for line in said if line.endswith(": right")]) == 4
     assert (await bucket(storage, "images"))["public"] is True
     code, said, _ = await run("buckets")
     assert code == 0
@@ -95,7 +99,33 @@ async def test_buckets_with_the_login_of_a_poller(
         " public URLs are built: run pgmedia buckets as a role that is in media_admin"
     )
     assert await db.fetchval("select project_url from media_settings") is None
-    assert (await run("buckets", "--check", DATABASE_URL=login))[0] == 0
+    code, said, _ = await run("buckets", "--check", DATABASE_URL=login)
+    assert (code, said[-1]) == (
+        1, "public URLs: differs; they lead nowhere, not to " + environment["SUPABASE_URL"],
+    )  # fmt: skip
+    assert {line.partition(": ")[2] for line in said[:-1]} == {"right"}
+
+
+async def test_where_public_urls_lead_is_said(run: Run, storage: StorageApi, db: Any) -> None:
+    """A setting that leads to another project must not go by unseen."""
+    await run("buckets")
+    await store(db, sha256(b"x"))
+    await db.execute("select set_media_project_url('https://other.supabase.co')")
+
+    code, (*_, last), _ = await run("buckets", "--check")
+
+    assert (code, last) == (
+        1, f"public URLs: differs; they lead to https://other.supabase.co, not to {storage.url}",
+    )  # fmt: skip
+    assert await db.fetchval("select project_url from media_settings") != storage.url
+    code, (*_, last), _ = await run("buckets")
+    assert (code, last) == (
+        0, "public URLs: changed; they led to https://other.supabase.co; 1 rebuilt",
+    )  # fmt: skip
+    await db.execute("update media_formats set served_inline = false")
+    assert (await run("buckets"))[1][-1] == "public URLs: changed; 1 rebuilt"
+    assert (await run("buckets"))[1][-1] == "public URLs: right"
+    assert (await run("buckets", "--check"))[0] == 0
 
 
 async def test_two_at_once(run: Run, storage: StorageApi) -> None:
@@ -138,7 +168,7 @@ async def test_a_limit_above_the_servers_own(run: Run, storage: StorageApi, db: 
         "pgmedia: bucket videos: 52428801 bytes are more than the server's own limit; lower"
         " media_buckets.file_size_limit or raise the server's",
     ])  # fmt: skip
-    assert said == [f"{name}: created; it does not exist" for name in ("audio", "images")]
+    assert said[:-1] == [f"{name}: created; it does not exist" for name in ("audio", "images")]
     assert await db.fetchval("select project_url from media_settings") == storage.url
     assert (await run("buckets", "--check"))[0] == 1
 
@@ -230,19 +260,3 @@ def test_a_file_in_the_way(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("pgmedia: NotADirectoryError: ")
     assert len(done.stderr.splitlines()) == 1
-
-
-async def test_a_poller_at_another_project_does_not_begin(
-    run: Run, environment: dict[str, str], storage: StorageApi, db: Any
-) -> None:
-    """It would take files for removed that are still there, in the other project."""
-    await run("buckets")
-    await db.execute("update media_settings set project_url = 'https://other.supabase.co'")
-
-    code, said, (line,) = await run("poll", "--drain", DATABASE_URL=environment["DATABASE_URL"])
-
-    assert (code, said) == (2, [])
-    assert line == (
-        f"pgmedia: SUPABASE_URL is {storage.url}, but this database's files are at"
-        " https://other.supabase.co: correct it, or run pgmedia buckets if they have moved"
-    )

@@ -128,16 +128,16 @@ async def test_on_a_terminal_it_asks(
     dsn = as_user(database, await login_in(db, "media_admin"), PASSWORD)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "poller", "retry", "--failed", stdin=theirs,
-        stdout=asyncio.subprocess.PIPE, cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, cwd=tmp_path,
         env={"PATH": os.environ["PATH"], "DATABASE_URL": dsn},
     )  # fmt: skip
     os.write(ours, answer.encode())
 
-    output, _ = await asyncio.wait_for(process.communicate(), 30)
+    _, asked = await asyncio.wait_for(process.communicate(), 30)
 
     os.close(ours)
     os.close(theirs)
-    assert "Queue 1 attachment again? [y/N]" in output.decode()
+    assert "Queue 1 attachment again? [y/N]" in asked.decode()
     assert process.returncode == code
     assert (await status(db, media))["status"] == after
 
@@ -145,7 +145,7 @@ async def test_on_a_terminal_it_asks(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["retry"], ["retry", ID, "--failed"], ["retry", ID, "--dry-run"],
+        ["retry"], ["retry", ID, "--failed"], ["retry", ID, "--since", "2h"],
         ["retry", "--failed", "--since", "2 hours"], ["retry", "--failed", "--limit", "0"],
         ["retry", "not-an-id"], ["cancel", "not-an-id"], ["cancel"], ["show", "12"],
         ["pause", "storage", "--for", "soon"], ["resume"],

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.filesize import decimal
 
 from poller.sandbox.faults import Fault
 from poller.sandbox.postgres import PostgresServer
@@ -125,7 +126,7 @@ async def test_the_work_in_hand_of_a_real_poller(
 
     await watching.shows(f"{str(media)[:8]}…")
     await watching.shows("poller-7  listen, 1 in hand")
-    await watching.shows("of 306.")  # kB, and how many are there
+    await watching.shows(f"of {decimal(len(JPEG))}")
     work = await db.fetchval("select work -> 0 from media_pollers")
     assert '"step": "download"' in work
     assert f'"bytes_total": {len(JPEG)}' in work

@@ -84,6 +84,7 @@ async def running(
             concurrency=2,
             poll_seconds=poll_seconds,
             grace_seconds=5,
+            project_url=settings.supabase_url,
         )
         run = asyncio.create_task(poller.run())
         try:

@@ -57,7 +57,7 @@ class NoBytes(Pipeline):
         content_hash = self.hash_of(job.whatsapp_media_id)
         asked = await self.database.describe(job, "image/jpeg", 1000, content_hash)
         if asked.verdict != "download":
-            return Outcome(asked.verdict)
+            return Outcome(asked.verdict, asked.reason)
         place = await self.database.begin_upload(
             job, content_hash, 1000, {"mime_type": "image/jpeg"}
         )
@@ -92,7 +92,7 @@ async def polling(
             database, absent, absent, absent, absent, 0, None, started=started, hash_of=hash_of
         ),
         listen=lambda heard: Listener.open(dsn, name, heard),
-        concurrency=concurrency, poll_seconds=1, grace_seconds=10,
+        concurrency=concurrency, poll_seconds=1, grace_seconds=10, project_url=None,
     )  # fmt: skip
     running = asyncio.create_task(poller.run())
     try:

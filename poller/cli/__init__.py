@@ -18,6 +18,7 @@ from poller.cli import (
     lifecycle,
     operate,
     prepare,
+    queue,
     reconcile,
     report,
     serve,
@@ -25,12 +26,14 @@ from poller.cli import (
 )
 from poller.cli.app import FAILED, WRONG_SETTINGS, app
 from poller.config import SettingsError
-from poller.db import DATABASE_AWAY
+from poller.db import DATABASE_AWAY, WrongProjectError
 from poller.http import describe_error, plain
 
-WRONG_ARGUMENTS = {"MD011", "MD017", "MD018", "MD022", "MD023", "MD024", "MD061", "MD062"}
+WRONG_ARGUMENTS = {
+    "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD062",
+}  # fmt: skip
 """Errors of the functions about what was passed to them; docs/reference.md lists them."""
-REFUSED = {"MD016", "MD021", "MD025"}
+REFUSED = {"MD010", "MD016", "MD021", "MD025"}
 """Errors that say themselves what is in the way."""
 
 # importing a module adds its commands to the application
@@ -42,6 +45,7 @@ __all__ = [
     "main",
     "operate",
     "prepare",
+    "queue",
     "reconcile",
     "report",
     "serve",
@@ -59,6 +63,8 @@ def main() -> None:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
+    except WrongProjectError as error:
+        _fail([plain(error)], WRONG_SETTINGS)
     except (MigrationError, SupabaseError, UrlError) as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import textwrap
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -32,13 +33,21 @@ def settings_help() -> str:
 
 app = typer.Typer(
     name="pgmedia",
-    help="Keep the media of WhatsApp messages: the database decides, the poller moves bytes.",
+    help="Keep the media of WhatsApp messages: the database decides, the poller moves bytes.\n\n"
+    "Exit codes: 0 done; 1 it could not be done, or something is wrong; 2 a setting or an argument"
+    " is wrong; 130 stopped by Ctrl-C. What changes something asks on a terminal; --yes answers,"
+    " and --dry-run changes nothing.",
     epilog=settings_help(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     add_completion=False,
 )
+
+
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 def say(line: str = "") -> None:
@@ -49,6 +58,20 @@ def give_up(line: str) -> NoReturn:
     """Say on standard error why it could not be done, and end."""
     sys.stderr.write(f"pgmedia: {line}\n")
     raise typer.Exit(FAILED)
+
+
+def sure(question: str, *, yes: bool, dry_run: bool) -> None:
+    """Ask whoever is at a terminal; a script that says so little is believed."""
+    if not yes and not dry_run and sys.stdin.isatty():
+        typer.confirm(question, abort=True, err=True)
+
+
+def tell(line: str, answer: Mapping[str, Any], *, as_json: bool, dry_run: bool) -> None:
+    """What was done, or with `dry_run` would have been, in a line or as JSON."""
+    if as_json:
+        say(json.dumps({**answer, "dry_run": dry_run}, default=str, ensure_ascii=False))
+    else:
+        say(f"dry run: {line}" if dry_run else line)
 
 
 def duration(text: str) -> timedelta:

@@ -9,20 +9,26 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, give_up, say
+from poller.cli.app import AsJson, DryRun, Yes, app, give_up, say, sure
 from poller.cli.operate import MediaId, operate
 
 Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
 @app.command()
-def hold(media_id: MediaId, reason: Reason, as_json: AsJson = False) -> None:
+def hold(
+    media_id: MediaId,
+    reason: Reason,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
+) -> None:
     """Keep an attachment from every deletion, until it is released."""
-    operate(lambda database: database.hold_media(media_id, reason))
-    tell(media_id, "held", f"media {media_id} is held: {reason}", as_json=as_json)
+    sure(f"Hold media {media_id}?", yes=yes, dry_run=dry_run)
+    operate(lambda database: database.hold_media(media_id, reason, dry_run=dry_run))
+    done = "would be held" if dry_run else "is held"
+    line = f"media {media_id} {done}: {reason}"
+    tell(media_id, "held", line, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()

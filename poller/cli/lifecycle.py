@@ -11,9 +11,9 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import app, give_up, say
-from poller.cli.keep import AsJson
+from poller.cli.app import AsJson, DryRun, Yes, app, give_up, say, sure, tell
 from poller.cli.operate import attachments, operate
+from poller.cli.progress import progress
 from poller.records import MediaCleanup
 
 MOST_DAYS = 36_500
@@ -55,33 +55,32 @@ def cleanup(
             lambda database: database.clean_up(days_old, media_type, keep_accessed, dry_run=dry)
         )
 
-    def tell(done: MediaCleanup, line: str) -> None:
+    def answer(done: MediaCleanup, line: str) -> None:
         say(json.dumps({**asdict(done), "dry_run": dry_run}) if as_json else line)
 
     def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
 
+    found = run(dry=True)
     if dry_run:
-        found = run(dry=True)
-        tell(found, f"{expected(found)} would be deleted")
+        answer(found, f"{expected(found)} would be deleted")
         return
+    total = found.attachments if found.is_finished else None
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Delete {expected(run(dry=True))}?", abort=True, err=True)
+        typer.confirm(f"Delete {expected(found)}?", abort=True, err=True)
     deleted, passes = 0, 0
-    while True:
-        done = run(dry=False)
-        deleted += done.attachments
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{attachments(deleted)} deleted")
-        passes += done.is_finished
-        in_the_way = done.locked + done.refused
-        if done.is_finished and (not in_the_way or passes == PASSES):
-            break
-    if sys.stderr.isatty() and deleted:
-        sys.stderr.write("\r\033[K")
-    tell(replace(done, attachments=deleted), f"{attachments(deleted)} deleted")
+    with progress("attachments deleted") as report:
+        while True:
+            done = run(dry=False)
+            deleted += done.attachments
+            report(deleted, total)
+            passes += done.is_finished
+            in_the_way = done.locked + done.refused
+            if done.is_finished and (not in_the_way or passes == PASSES):
+                break
+    answer(replace(done, attachments=deleted), f"{attachments(deleted)} deleted")
     if in_the_way:
         reason = f" ({done.problem})" if done.problem else ""
         give_up(
@@ -111,6 +110,9 @@ def schedule(
         ),
     ] = None,
     off: Annotated[bool, typer.Option("--off", help="Take the schedule back.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let pg_cron run maintenance every minute, and clean up once a day if asked.
 
@@ -119,15 +121,23 @@ def schedule(
     if off:
         if cleanup_days or cleanup_at or keep_accessed:
             raise typer.BadParameter("--off goes alone")
-        had_job = operate(lambda database: database.unschedule())
-        say(f"no daily cleanup; pg_cron {'has no job any more' if had_job else 'had no job'}")
+        sure("Take the schedule back?", yes=yes, dry_run=dry_run)
+        had_job = operate(lambda database: database.unschedule(dry_run=dry_run))
+        line = f"no daily cleanup; pg_cron {'has no job any more' if had_job else 'had no job'}"
+        tell(line, {"had_job": had_job}, as_json=as_json, dry_run=dry_run)
         return
     if cleanup_days is None and (cleanup_at or keep_accessed):
         raise typer.BadParameter("--cleanup-at and --keep-accessed go with --cleanup-days")
     at = cleanup_at.time() if cleanup_at else None
-    is_set = operate(lambda database: database.schedule(cleanup_days, at, keep_accessed))
+    sure("Set the schedule?", yes=yes, dry_run=dry_run)
+    is_set = operate(
+        lambda database: database.schedule(cleanup_days, at, keep_accessed, dry_run=dry_run)
+    )
+    if as_json:
+        tell("", is_set, as_json=True, dry_run=dry_run)
+        return
     by = f"by pg_cron, {is_set['runs']}" if is_set["pg_cron"] else is_set["runs"]
-    say(f"maintenance: {by}")
+    tell(f"maintenance: {by}", {}, as_json=False, dry_run=dry_run)
     if is_set["cleanup_days"] is None:
         say("daily cleanup: none")
         return
@@ -144,14 +154,20 @@ def settings(
     name: Annotated[str | None, typer.Argument(help="One setting; all without it.")] = None,
     value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Set it to its default.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Show the settings in the database, or change one. The environment's: pgmedia --help."""
     if reset and (name is None or value is not None):
         raise typer.BadParameter("--reset goes with the name of a setting and no value")
     if name is not None and (reset or value is not None):
-        now = operate(lambda database: database.set_media_setting(name, value))
-        say(f"{name} is not set" if now is None else f"{name} is {now}")
+        sure(
+            f"Set {name} {'to its default' if reset else f'to {value}'}?", yes=yes, dry_run=dry_run
+        )
+        now = operate(lambda database: database.set_media_setting(name, value, dry_run=dry_run))
+        line = f"{name} is not set" if now is None else f"{name} is {now}"
+        tell(line, {"name": name, "value": now}, as_json=as_json, dry_run=dry_run)
         return
     rows = [
         one

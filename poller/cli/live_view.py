@@ -12,8 +12,8 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from poller.cli.status_view import STATUSES, since, span, storage_table
-from poller.figures import webhook_lines
+from poller.cli.status_view import STATUSES, storage_table
+from poller.figures import since, span, webhook_lines
 
 OTHER_LINES = 14
 """All but pollers and pauses, at their most."""
@@ -64,8 +64,8 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 
 def _lately(stats: dict[str, Any]) -> RenderableType:
     parts = [
-        f"{stats['throughput'][f'last_{last}']['files']:,} files a {last}"
-        for last in ("minute", "hour", "day")
+        f"{stats['throughput'][f'last_{last}']['files']:,} files {a} {last}"
+        for a, last in (("a", "minute"), ("an", "hour"), ("a", "day"))
     ]
     figures, times = stats["throughput"]["last_minute"], stats["processing_ms"]
     second = [f"{decimal(figures['bytes'])} in the last minute"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
@@ -11,7 +12,18 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, duration, give_up, say
+from poller.cli.app import (
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    connected,
+    duration,
+    give_up,
+    say,
+    sure,
+    tell,
+)  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
 from poller.http import plain
@@ -52,18 +64,18 @@ def retry(
         typer.Option(parser=duration, metavar="TIME", help="Only failed within 90s, 30m, 2h, 7d."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="This many at most.")] = 1000,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing; say how many it would be.")
-    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Queue again what failed: one attachment, or all of them, with all their attempts."""
     if (media_id is not None) == failed:
         raise typer.BadParameter("pass either the id of an attachment or --failed")
     if media_id is not None:
-        if code or since or dry_run:
-            raise typer.BadParameter("--code, --since and --dry-run go with --failed")
-        _retry_one(media_id)
+        if code or since:
+            raise typer.BadParameter("--code and --since go with --failed")
+        sure(f"Queue media {media_id} again?", yes=yes, dry_run=dry_run)
+        _retry_one(media_id, dry_run=dry_run, as_json=as_json)
         return
 
     def run(*, dry: bool) -> int:
@@ -72,23 +84,28 @@ def retry(
         )
 
     if dry_run:
-        say(f"{attachments(run(dry=True))} would be queued again")
+        count = run(dry=True)
+        line = f"{attachments(count)} would be queued again"
+        say(json.dumps({"queued": count, "dry_run": True}) if as_json else line)
         return
     if not yes:
         if not sys.stdin.isatty():
             raise typer.BadParameter("this changes many rows: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Queue {attachments(run(dry=True))} again?", abort=True)
+        typer.confirm(f"Queue {attachments(run(dry=True))} again?", abort=True, err=True)
     count = run(dry=False)
-    say(f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}")
+    line = f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}"
+    tell(line, {"queued": count}, as_json=as_json, dry_run=False)
 
 
-def _retry_one(media_id: UUID) -> None:
+def _retry_one(media_id: UUID, *, dry_run: bool, as_json: bool) -> None:
     async def run(database: Database) -> tuple[bool, dict[str, Any] | None]:
-        return await database.retry(media_id), await database.media_status(media_id)
+        queued = await database.retry(media_id, dry_run=dry_run)
+        return queued, await database.media_status(media_id)
 
     queued, found = operate(run)
     if queued:
-        say(f"media {media_id}: queued again")
+        line, answer = f"media {media_id}: queued again", {"media_id": media_id, "done": "queued"}
+        tell(line, answer, as_json=as_json, dry_run=dry_run)
     elif found is None:
         give_up(f"media {media_id} does not exist")
     elif found["status"] in ("failed", "cancelled"):
@@ -101,11 +118,15 @@ def _retry_one(media_id: UUID) -> None:
 
 
 @app.command()
-def cancel(media_id: MediaId) -> None:
+def cancel(
+    media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
     """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
-    if not operate(lambda database: database.cancel(media_id)):
+    sure(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
+    if not operate(lambda database: database.cancel(media_id, dry_run=dry_run)):
         give_up(f"media {media_id} has no work to stop")
-    say(f"media {media_id}: cancelled")
+    answer = {"media_id": media_id, "done": "cancelled"}
+    tell(f"media {media_id}: cancelled", answer, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()
@@ -118,15 +139,25 @@ def pause(
         timedelta | None,
         typer.Option("--for", parser=duration, metavar="TIME", help="90s, 30m, 7d; 1h by default."),
     ] = None,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
-    until = operate(lambda database: database.pause(scope, reason, pause_for))
-    say(f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+    sure(f"Pause {plain(scope)}?", yes=yes, dry_run=dry_run)
+    until = operate(lambda database: database.pause(scope, reason, pause_for, dry_run=dry_run))
+    line = f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    answer = {"scope": scope, "until": until.isoformat()}
+    tell(line, answer, as_json=as_json, dry_run=dry_run)
 
 
 @app.command()
-def resume(scope: Scope) -> None:
+def resume(
+    scope: Scope, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
+) -> None:
     """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
-    if not operate(lambda database: database.resume(scope)):
+    sure(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
+    if not operate(lambda database: database.resume(scope, dry_run=dry_run)):
         give_up(f"{plain(scope)} was not paused")
-    say(f"{plain(scope)} is resumed; one job goes first")
+    line = f"{plain(scope)} is resumed; one job goes first"
+    tell(line, {"scope": scope, "done": "resumed"}, as_json=as_json, dry_run=dry_run)

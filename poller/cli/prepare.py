@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import aclosing
+from dataclasses import asdict
 from typing import Annotated
 
 import asyncpg
 import typer
 
 from poller import __version__
-from poller.cli.app import FAILED, app, connected, say
+from poller.cli.app import FAILED, AsJson, DryRun, Yes, app, connected, say, sure
 from poller.config import Settings
 from poller.db import Database
 
 
 @app.command()
-def migrate() -> None:
+def migrate(yes: Yes = False, dry_run: DryRun = False) -> None:
     """Bring the database to this version: migrations, functions, and a check of the result."""
     from poller.migrate import migrate as run
+    from poller.migrate import pending_migrations
 
     settings = Settings.from_env()
+    if dry_run:
+        pending = pending_migrations(settings.database_url)
+        for name in pending:
+            say(f"dry run: {name} would be applied")
+        say(f"dry run: the functions of version {__version__} would be installed")
+        return
+    sure("Bring the database to this version?", yes=yes, dry_run=dry_run)
     done = run(settings.database_url)
     for name in done.applied:
         say(f"applied {name}")
@@ -35,8 +45,10 @@ def migrate() -> None:
 @app.command()
 def buckets(
     check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 on a difference.")
+        bool, typer.Option("--check", "--dry-run", help="Change nothing; exit 1 on a difference.")
     ] = False,
+    yes: Yes = False,
+    as_json: AsJson = False,
 ) -> None:
     """Create or update the buckets in Supabase Storage to the policy in the database; verify.
 
@@ -45,6 +57,7 @@ def buckets(
     from poller.buckets import sync_buckets
 
     settings = Settings.from_env("supabase_url", "supabase_service_key")
+    sure("Bring the buckets to the policy?", yes=yes, dry_run=check)
 
     async def run() -> set[str]:
         actions: set[str] = set()
@@ -55,14 +68,19 @@ def buckets(
                     actions.add(change.action)
                     differs = check and change.action in {"created", "changed"}
                     action = "differs" if differs else change.action
+                    if as_json:
+                        say(json.dumps({**asdict(change), "action": action}))
+                        continue
                     if action == "failed":
                         why = "; ".join(change.differences)
                         typer.echo(f"pgmedia: bucket {change.bucket_name}: {why}", err=True)
                         continue
                     differences = "".join(f"; {one}" for one in change.differences)
                     say(f"{change.bucket_name}: {action}{differences}")
-            if not check and actions - {"failed"}:
-                await _set_project_url(database, settings)
+            if check:
+                actions.add(await _check_project_url(database, str(settings.supabase_url)))
+            elif actions - {"failed"}:
+                await _set_project_url(database, str(settings.supabase_url))
         return actions
 
     actions = asyncio.run(run())
@@ -70,10 +88,20 @@ def buckets(
         raise typer.Exit(FAILED)
 
 
-async def _set_project_url(database: Database, settings: Settings) -> None:
+async def _check_project_url(database: Database, url: str) -> str:
+    known = await database.project_url()
+    if known == url:
+        say("public URLs: right")
+        return "right"
+    say(f"public URLs: differs; they lead {f'to {known}' if known else 'nowhere'}, not to {url}")
+    return "changed"
+
+
+async def _set_project_url(database: Database, url: str) -> None:
     """Tell the database where storage is, which has just been seen to be the right place."""
+    known = await database.project_url()
     try:
-        await database.set_project_url(str(settings.supabase_url))
+        rebuilt = await database.set_project_url(url)
     except asyncpg.InsufficientPrivilegeError:
         typer.echo(
             "pgmedia: the buckets are right, but this login may not set the project URL, from which"
@@ -81,3 +109,7 @@ async def _set_project_url(database: Database, settings: Settings) -> None:
             err=True,
         )
         raise typer.Exit(FAILED) from None
+    changes = [] if known == url else [f"they led {f'to {known}' if known else 'nowhere'}"]
+    if rebuilt:
+        changes.append(f"{rebuilt:,} rebuilt")
+    say("; ".join(["public URLs: changed" if changes else "public URLs: right", *changes]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from collections import Counter
 from dataclasses import asdict
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Annotated
 import typer
 
 from poller.cli.app import FAILED, app, connected, say
+from poller.cli.progress import SECONDS_BETWEEN_LINES
 from poller.config import Settings
 from poller.http import plain
 from poller.records import Difference, Fix, StoredFile
@@ -53,7 +55,10 @@ def reconcile(
             connected(settings) as database,
             reconciling(settings, database, bucket, report.progress) as work,
         ):
-            report.files = await work.list_files()
+            buckets = (await database.storage_stats())["by_bucket"]
+            report.files = await work.list_files(
+                sum(one["objects"] for name, one in buckets.items() if bucket in (None, name))
+            )
             report.foreign = await work.compare()
             async for one in work.confirmed():
                 if isinstance(one, Difference):
@@ -82,10 +87,15 @@ class Report:
         self._as_json = as_json
         self._live = sys.stderr.isatty()
         self._attachments = 0
+        self._told = time.monotonic()
 
     def progress(self, line: str = "") -> None:
-        """Show how far it is, on a terminal only: a line that the next one replaces."""
-        if self._live:
+        """Show how far it is: on a terminal in a line that the next one replaces."""
+        if not self._live and line and time.monotonic() - self._told >= SECONDS_BETWEEN_LINES:
+            self._told = time.monotonic()
+            sys.stderr.write(f"{plain(line)}\n")
+            sys.stderr.flush()
+        elif self._live:
             sys.stderr.write(f"\r\x1b[2K{plain(line)[:100]}")
             sys.stderr.flush()
 

@@ -10,14 +10,13 @@ from rich.filesize import decimal
 from rich.table import Table
 from rich.text import Text
 
-from poller.figures import webhook_lines
+from poller.figures import since, span, webhook_lines
 
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 TYPE_FIGURES = {
     "files": "files", "unique_files": "unique", "deduplicated_files": "repeats", "bytes": "bytes",
     "saved_bytes": "saved", "failed_files": "failed", "deleted_files": "deleted",
 }  # fmt: skip
-STEPS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
 def status_view(stats: dict[str, Any]) -> Table:
@@ -135,20 +134,3 @@ def _table() -> Table:
 
 def _one_line(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
-
-
-def since(earlier: datetime, later: datetime) -> str:
-    return span((later - earlier).total_seconds())
-
-
-def span(seconds: float, smallest: float = 0) -> str:
-    """A length of time in its largest unit: 42 s, 5 min, 3 h, 2 d.
-
-    Below `smallest` seconds, in milliseconds.
-    """
-    if seconds < smallest:
-        return f"{seconds * 1000:.0f} ms"
-    for unit, length in STEPS:
-        if seconds >= length:
-            return f"{seconds / length:.0f} {unit}"
-    return "0 s"

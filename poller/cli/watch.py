@@ -21,9 +21,9 @@ from rich.text import Text
 
 from poller.cli.app import connected
 from poller.cli.live_view import live_view
-from poller.cli.status_view import span
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
+from poller.figures import span
 from poller.http import all_plain, describe_error
 
 ANSWER_SECONDS = 10.0

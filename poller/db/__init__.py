@@ -8,7 +8,7 @@ from poller.db.jobs import Jobs, LeaseLostError
 from poller.db.lifecycle import Lifecycle
 from poller.db.listener import Listener, has_own_session
 from poller.db.operations import Operations
-from poller.db.pool import DATABASE_AWAY, DatabaseError
+from poller.db.pool import DATABASE_AWAY, DatabaseError, WrongProjectError
 from poller.db.reconcile import Reconcile
 from poller.db.store import Store, UnreadableError
 
@@ -20,6 +20,7 @@ __all__ = [
     "Listener",
     "Server",
     "UnreadableError",
+    "WrongProjectError",
     "has_own_session",
     "read_server",
 ]

@@ -15,7 +15,7 @@ class Figures(Pool):
         """Rows of media_daily_report from that day (UTC) on, by date and media type."""
         call = (
             "select date, media_type, files, bytes, unique_files, deduplicated_files, saved_bytes,"
-            " failed_files, deleted_bytes, p50_ms, p95_ms"
+            " failed_files, grown_bytes, p50_ms, p95_ms"
             " from public.media_daily_report where date >= $1 order by date, media_type"
         )
         return [dict(row) for row in await self._rows(call, since)]

@@ -154,14 +154,18 @@ class Jobs(Pool):
         mode: Literal["listen", "poll"],
         in_flight: int,
         work: Sequence[Mapping[str, Any]] = (),
+        *,
+        project_url: str | None,
     ) -> float:
-        """Show that this poller is alive; returns the lease in seconds.
+        """Show that this poller is alive, and where its storage is; returns the lease in seconds.
 
-        `work`: what some of the attachments in hand are at, as the function takes it.
+        `work`: what some of the attachments in hand are at, as the function takes it. From then on
+        WrongProjectError is raised by this, by claims and by what records their end, when the files
+        are in another project, as they are after a move.
         """
-        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5)"
-        arguments = (self.poller, __version__, mode, in_flight, json.dumps([*work]))
-        return (await self._fetch(call, *arguments))[0][0]
+        call = "select public.heartbeat_media_poller($1, $2, $3, $4, $5, $6)"
+        told = (self.poller, __version__, mode, in_flight, json.dumps([*work]), project_url)
+        return (await self._fetch(call, *told))[0][0]
 
     async def queue_figures(self) -> dict[str, Any]:
         """As get_media_queue_figures answers."""

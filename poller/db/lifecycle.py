@@ -24,9 +24,10 @@ class Lifecycle(Pool):
         )  # fmt: skip
         return MediaCleanup(**row)
 
-    async def hold_media(self, media_id: UUID, reason: str) -> None:
+    async def hold_media(self, media_id: UUID, reason: str, *, dry_run: bool) -> None:
         """Keep an attachment from every deletion."""
-        await self._value("select public.hold_media($1, $2)", media_id, reason)
+        call = "select public.hold_media($1, $2)"
+        await self._tried(call, media_id, reason, dry_run=dry_run)
 
     async def release_media_hold(self, media_id: UUID, *, dry_run: bool) -> bool:
         """End the hold on an attachment; False when it was not held."""
@@ -37,15 +38,22 @@ class Lifecycle(Pool):
         return await self._tried("select public.delete_media($1)", media_id, dry_run=dry_run)
 
     async def schedule(
-        self, cleanup_days: int | None, cleanup_at: time | None, keep_days: int | None
+        self,
+        cleanup_days: int | None,
+        cleanup_at: time | None,
+        keep_days: int | None,
+        *,
+        dry_run: bool,
     ) -> dict[str, Any]:
         """Let pg_cron run maintenance; returns what is set."""
         call = "select public.schedule_media_maintenance($1, $2, $3)"
-        return json.loads(await self._value(call, cleanup_days, cleanup_at, keep_days))
+        answer = await self._tried(call, cleanup_days, cleanup_at, keep_days, dry_run=dry_run)
+        return json.loads(answer)
 
-    async def unschedule(self) -> bool:
+    async def unschedule(self, *, dry_run: bool) -> bool:
         """Take the schedule back; False when pg_cron had no job."""
-        return await self._value("select public.unschedule_media_maintenance()")
+        call = "select public.unschedule_media_maintenance()"
+        return await self._tried(call, dry_run=dry_run)
 
     async def media_settings(self) -> list[MediaSetting]:
         return [
@@ -53,6 +61,7 @@ class Lifecycle(Pool):
             for row in await self._rows("select * from public.get_media_settings()")
         ]
 
-    async def set_media_setting(self, name: str, value: str | None) -> str | None:
+    async def set_media_setting(self, name: str, value: str | None, *, dry_run: bool) -> str | None:
         """None: back to the default. Returns the value that it has then."""
-        return await self._value("select public.set_media_setting($1, $2)", name, value)
+        call = "select public.set_media_setting($1, $2)"
+        return await self._tried(call, name, value, dry_run=dry_run)

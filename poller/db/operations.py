@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 
 from poller.db.pool import Pool
+from poller.records import MissingMedia
 
 UNKNOWN_MEDIA = "MD016"
 
@@ -32,9 +33,9 @@ class Operations(Pool):
         rows = await self._rows("select * from public.get_media_audit_trail($1)", media_id)
         return [{**row, "detail": json.loads(row["detail"] or "null")} for row in rows]
 
-    async def retry(self, media_id: UUID) -> bool:
+    async def retry(self, media_id: UUID, *, dry_run: bool) -> bool:
         """Queue a failed or cancelled attachment again; False when it is neither."""
-        return await self._value("select public.retry_media($1)", media_id)
+        return await self._tried("select public.retry_media($1)", media_id, dry_run=dry_run)
 
     async def retry_failed(
         self, code: str | None, since: timedelta | None, at_most: int, *, dry_run: bool
@@ -46,18 +47,39 @@ class Operations(Pool):
         )
         return await self._tried(call, code, since, at_most, dry_run=dry_run)
 
-    async def cancel(self, media_id: UUID) -> bool:
-        """Stop work on an attachment; False when there was none."""
-        return await self._value("select public.cancel_media($1)", media_id)
+    async def queue_media(
+        self, message_id: UUID, whatsapp_media_id: str, priority: int, *, dry_run: bool
+    ) -> UUID:
+        """Queue one attachment; its media id."""
+        call = "select public.queue_media_processing($1, $2, priority => $3)"
+        return await self._tried(call, message_id, whatsapp_media_id, priority, dry_run=dry_run)
 
-    async def pause(self, scope: str, reason: str | None, pause_for: timedelta | None) -> datetime:
+    async def queue_missing(
+        self, since: timedelta | None, at_most: int, after: UUID | None, *, dry_run: bool
+    ) -> MissingMedia:
+        """One page of the backfill."""
+        call = (
+            "select to_json(m) from public.queue_missing_media("
+            "since => now() - $1::interval, at_most => $2, after => $3) m"
+        )
+        answer = json.loads(await self._tried(call, since, at_most, after, dry_run=dry_run))
+        reached = answer.pop("reached")
+        return MissingMedia(**answer, reached=UUID(reached) if reached else None)
+
+    async def cancel(self, media_id: UUID, *, dry_run: bool) -> bool:
+        """Stop work on an attachment; False when there was none."""
+        return await self._tried("select public.cancel_media($1)", media_id, dry_run=dry_run)
+
+    async def pause(
+        self, scope: str, reason: str | None, pause_for: timedelta | None, *, dry_run: bool
+    ) -> datetime:
         """Pause a source, by default for as long and for what the function says; until when."""
         named = {"scope": scope, "reason": reason, "pause_for": pause_for}
         given = {name: value for name, value in named.items() if value is not None}
         arguments = ", ".join(f"{name} => ${number}" for number, name in enumerate(given, 1))
         call = f"select public.pause_media_source({arguments})"
-        return await self._value(call, *given.values())
+        return await self._tried(call, *given.values(), dry_run=dry_run)
 
-    async def resume(self, scope: str) -> bool:
+    async def resume(self, scope: str, *, dry_run: bool) -> bool:
         """Lift a pause; False when there was none."""
-        return await self._value("select public.resume_media_source($1)", scope)
+        return await self._tried("select public.resume_media_source($1)", scope, dry_run=dry_run)

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import asyncpg
 
+WRONG_PROJECT = "MD061"
 CLOSE_SECONDS = 2.0
 """How long connections may take to end what they are at when the pool is closed."""
 
@@ -33,6 +34,10 @@ DATABASE_AWAY = (
 
 class DatabaseError(Exception):
     """A call was not carried out and may be repeated: the database is away, or was at fault."""
+
+
+class WrongProjectError(Exception):
+    """The files of this database are in another Supabase project. Its message is for operators."""
 
 
 class Pool:
@@ -99,6 +104,10 @@ class Pool:
         except asyncpg.ReadOnlySQLTransactionError:
             # after a failover the open connections lead to the server that only reads
             await self._pool.expire_connections()
+            raise
+        except asyncpg.PostgresError as error:
+            if error.sqlstate == WRONG_PROJECT:
+                raise WrongProjectError(f"{error.args[0]}. {error.hint}") from None
             raise
 
     async def _value(self, call: str, *arguments: object, wait: float | None = None) -> Any:

@@ -30,8 +30,9 @@ class Store(Pool):
         rows = await self._rows("select * from public.get_media_bucket_policy()")
         return [BucketPolicy(**row) for row in rows]
 
-    async def set_project_url(self, project_url: str) -> None:
-        await self._value("select public.set_media_project_url($1)", project_url)
+    async def set_project_url(self, project_url: str) -> int:
+        """Returns how many public URLs were rebuilt."""
+        return await self._value("select public.set_media_project_url($1)", project_url)
 
     async def project_url(self) -> str | None:
         return await self._value("select public.get_media_project_url()")

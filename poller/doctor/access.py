@@ -14,7 +14,7 @@ from poller.doctor.asking import Answer, ask
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
 from poller.http import NETWORK_ERRORS, describe_error, json_list, plain
-from poller.supabase_client import judge_key
+from poller.service_key import judge_service_key
 
 REFUSED = {"401", "403"}
 
@@ -23,7 +23,7 @@ async def check_access(client: httpx.AsyncClient, settings: Settings, findings: 
     """Ask for the list of buckets; true if Storage answers and the key is good."""
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     key = settings.supabase_service_key
-    problem = judge_key(key.get_secret_value(), datetime.now(UTC))
+    problem = judge_service_key(key.get_secret_value(), datetime.now(UTC))
     try:
         answer = await _list_buckets(client, settings, key)
     except NETWORK_ERRORS as error:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from poller.config import Settings
 from poller.doctor.findings import Findings
-from poller.http import ProviderError, open_client
+from poller.http import NO_CONNECTION, ProviderError, open_client
 from poller.records import Failure
 from poller.whatsapp import WhatsApp
 
@@ -41,8 +41,8 @@ async def check_whatsapp(settings: Settings, findings: Findings) -> None:
 
 
 def _said(failure: Failure) -> str:
-    code = "" if failure.provider_code in {None, "network"} else f" (code {failure.provider_code})"
-    return f"{failure.text}{code}"
+    code = failure.provider_code
+    return failure.text if code in {None, *NO_CONNECTION} else f"{failure.text} (code {code})"
 
 
 def _advice(failure: Failure, settings: Settings) -> str:
@@ -55,6 +55,6 @@ def _advice(failure: Failure, settings: Settings) -> str:
         return "too many requests; try again later"
     if code == "100" and settings.whatsapp_phone_id:
         return "WHATSAPP_PHONE_ID is no number that this token may see"
-    if code == "network":
+    if code in NO_CONNECTION:
         return f"see whether {settings.whatsapp_api_url} can be reached from here"
     return "see WHATSAPP_API_URL, or try again later"

@@ -14,14 +14,14 @@ from poller.metadata.parts import Buffer, Part
 
 __all__ = ["UNREADABLE", "Buffer", "Part", "drop_metadata", "find_metadata"]
 
-# By content type: the module with `split`, which gives the parts of a file in order. BMP has no
-# place for metadata.
+# By content type: the module with `split`, which gives the parts of a file in order.
 WALKERS = {
     "image/jpeg": "jpeg",
     "image/png": "png",
     "image/webp": "webp",
     "image/gif": "gif",
     "image/tiff": "tiff",
+    "image/bmp": "bmp",
 }
 UNREADABLE = "unreadable"
 

@@ -1,4 +1,7 @@
-"""GIF: blocks; comments and what applications add go, but for what animations need (GIF89a)."""
+"""GIF: blocks; comments and what applications add go, but for what animations need (GIF89a).
+
+So do plain text extensions, which nothing shows.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,8 @@ def _end_of_blocks(data: Buffer, at: int) -> int:
 def _judge(extension: bytes) -> Part:
     if extension[1] == COMMENT:
         return dropped("comment")
-    if extension[1] in (CONTROL, PLAIN_TEXT) or extension[3:].startswith(NEEDED):
+    if extension[1] == PLAIN_TEXT:
+        return dropped("text")
+    if extension[1] == CONTROL or extension[3:].startswith(NEEDED):
         return Part(extension)
     return dropped("xmp" if extension[3:].startswith(b"XMP DataXMP") else "application data")

@@ -8,13 +8,18 @@ import struct
 from poller.metadata.parts import Buffer, Part, dropped, needed_exif
 
 START, END, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
-APPLICATION = range(0xE0, 0xF0)
+IMAGE = {*range(0xC0, 0xD0), *range(0xDA, 0xE0)} - {0xC8}
+"""Frames, scans and their tables; what is reserved for extensions is none of them."""
 NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 """After the data of a scan, in which FF 00 is a byte, and D0 to D7 say where a decoder restarts."""
 
 EXIF, XMP, MULTI_PICTURE = b"Exif\0\0", b"http://ns.adobe.com/x", b"MPF\0"
-NEEDED = (b"JFIF\0", b"ICC_PROFILE\0", b"Adobe")
-"""Beginnings of application segments without which colours may be others."""
+NEEDED = {
+    0xE0: (b"JFIF\0", 14),  # and then a thumbnail
+    0xE2: (b"ICC_PROFILE\0", None),
+    0xEE: (b"Adobe", 12),  # elsewhere Adobe has IPTC
+}
+"""Application segments without which colours may be others: their beginnings, the bytes needed."""
 
 
 def split(data: Buffer) -> list[Part]:
@@ -49,18 +54,31 @@ def _end_of_scan(data: Buffer, at: int) -> int:
 def _judge(marker: int, segment: memoryview, whole: memoryview) -> Part:
     if marker == COMMENT:
         return dropped("comment")
-    if marker not in APPLICATION:
+    if marker in IMAGE:
         return Part(whole)
     body = bytes(segment)  # of 65,533 bytes at most
-    if body.startswith(NEEDED):
-        return Part(whole)
+    beginning, most = NEEDED.get(marker, (None, None))
+    if beginning and body.startswith(beginning):
+        return _cut(marker, body, most or len(body))
     if body.startswith(EXIF):
         needed, kinds = needed_exif(body[len(EXIF) :])
-        anew = EXIF + needed
-        kept = b"\xff\xe1" + struct.pack(">H", 2 + len(anew)) + anew if needed else b""
-        return dropped(*kinds, kept=kept)
+        return dropped(*kinds, kept=_segment(0xE1, EXIF + needed) if needed else b"")
     if body.startswith(MULTI_PICTURE):
         return dropped("further images")
     if body.startswith(XMP):
         return dropped("xmp")
     return dropped("iptc" if marker == 0xED else "application data")
+
+
+def _cut(marker: int, body: bytes, most: int) -> Part:
+    """A segment without what may follow its fields; that of JFIF announces a thumbnail."""
+    needed = body[: most - 2] + bytes(2) if marker == 0xE0 else body[:most]
+    if needed == body:
+        return Part(_segment(marker, body))
+    return dropped(
+        "thumbnail" if marker == 0xE0 else "application data", kept=_segment(marker, needed)
+    )
+
+
+def _segment(marker: int, body: bytes) -> bytes:
+    return bytes((0xFF, marker)) + struct.pack(">H", 2 + len(body)) + body

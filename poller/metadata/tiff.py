@@ -1,4 +1,7 @@
-"""TIFF 6.0 and BigTIFF: fields are taken out where they stand, so that no offset changes."""
+"""TIFF 6.0 and BigTIFF: fields are taken out where they stand, so that no offset changes.
+
+So is what nothing leads to: programs that change a TIFF leave there what they took out.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,9 @@ NEEDED = frozenset({
 """Fields that say how the image looks, up to 34675, its colour profile."""
 
 SUB_IMAGES = 330
+COMPRESSION, OLD_JPEG = 259, 6
+DATA = {273: 279, 324: 325, 513: 514}
+"""Fields that lead to data, and those with how many bytes there are."""
 DIRECTORIES = {34665: "exif", 34853: "gps", 40965: "exif"}
 KINDS = {700: "xmp", 33723: "iptc", 34377: "iptc"}
 TYPE_BYTES = {
@@ -33,6 +39,9 @@ class _Tiff:
     big: bool
     kinds: set[str] = field(default_factory=set[str])
     seen: set[int] = field(default_factory=set[int])
+    used: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]])
+    """From where to where there is what the images need; after that, nothing is known."""
+    is_known: bool = True
 
     def number(self, form: str, at: int) -> int:
         return struct.unpack_from(self.order + form, self.data, at)[0]
@@ -47,9 +56,12 @@ def split(data: Buffer) -> list[Part]:
     if order is None:
         raise ValueError("no TIFF")
     tiff = _Tiff(bytearray(data), order, big=struct.unpack_from(order + "H", data, 2)[0] == 43)
+    tiff.used.append((0, 16 if tiff.big else 8))
     at = tiff.number(tiff.offset, 8 if tiff.big else 4)
     while at:
         at = _clean(tiff, at, everything=False)
+    if tiff.is_known:
+        _blank_unused(tiff)
     return [Part(bytes(tiff.data), frozenset(tiff.kinds))]
 
 
@@ -67,8 +79,13 @@ def _clean(tiff: _Tiff, at: int, *, everything: bool) -> int:
     for entry in range(first, end, size):
         if _stays(tiff, entry) and not everything:
             kept += tiff.data[entry : entry + size]
+            start, length = _value(tiff, entry)
+            tiff.used.append((start, start + length))
         else:
             _blank(tiff, entry)
+    if not everything:
+        _use_data(tiff, first, end, size)
+        tiff.used.append((at, end + pointer))
     left = len(kept) // size
     struct.pack_into(tiff.order + ("Q" if tiff.big else "H"), tiff.data, at, left)
     kept += struct.pack(tiff.order + tiff.offset, following)
@@ -95,6 +112,44 @@ def _value(tiff: _Tiff, entry: int) -> tuple[int, int]:
     if start + length > len(tiff.data):
         raise ValueError("a field of the TIFF points past its end")
     return start, length
+
+
+def _use_data(tiff: _Tiff, first: int, end: int, size: int) -> None:
+    """Note where the data of an image is that has these fields."""
+    fields = {tiff.number("H", entry): entry for entry in reversed(range(first, end, size))}
+    if COMPRESSION in fields and _numbers(tiff, fields[COMPRESSION]) == (OLD_JPEG,):
+        tiff.is_known = False  # its tables are wherever its writers put them
+    for places, lengths in DATA.items():
+        if places not in fields:
+            continue
+        found = _numbers(tiff, fields[lengths]) if lengths in fields else ()
+        starts = _numbers(tiff, fields[places])
+        if len(found) != len(starts) or 0 in found:  # decoders guess
+            tiff.is_known = False
+        tiff.used += [(at, at + length) for at, length in zip(starts, found, strict=False)]
+
+
+def _blank_unused(tiff: _Tiff) -> None:
+    """Clear what nothing leads to, and cut off what follows."""
+    at = 0
+    for start, end in sorted(tiff.used):
+        if start > at and tiff.data[at:start].strip(b"\0"):
+            tiff.kinds.add("unused bytes")
+            tiff.data[at:start] = bytes(start - at)
+        at = max(at, end)
+    if tiff.data[at:].strip(b"\0"):
+        tiff.kinds.add("trailer")
+        del tiff.data[at:]
+
+
+def _numbers(tiff: _Tiff, entry: int) -> tuple[int, ...]:
+    start, length = _value(tiff, entry)
+    form = {3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}.get(tiff.number("H", entry + 2))
+    if form is None:
+        raise ValueError("an offset of the TIFF is no whole number")
+    return struct.unpack_from(
+        f"{tiff.order}{length // struct.calcsize('=' + form)}{form}", tiff.data, start
+    )
 
 
 def _blank(tiff: _Tiff, entry: int) -> None:

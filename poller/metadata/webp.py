@@ -22,7 +22,7 @@ def split(data: Buffer) -> list[Part]:
     while at + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, at)
         parts.append(_judge(name, view[at : at + 8 + size]))
-        if size % 2 and parts[-1].kept:
+        if len(parts[-1].kept) % 2:
             parts.append(Part(b"\0"))
         at += 8 + size + size % 2
     if at < len(data):

@@ -74,7 +74,7 @@ def dedupe_chart(report: Report) -> Chart:
     received, saved = report.by_day("bytes"), report.by_day("saved_bytes")
     new = [all_ - less for all_, less in zip(received, saved, strict=True)]
     parts = [("accent", new), ("saved", saved)]
-    legend = [("accent", "stored"), ("saved", "not stored again")]
+    legend = [("accent", "new content"), ("saved", "not stored again")]
     return _chart(legend, lambda axes: _bars(axes, report.days, parts, _size))
 
 

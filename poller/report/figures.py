@@ -17,13 +17,16 @@ DAYS_OF_TREND, DAYS_AHEAD = 30, 90
 UNKNOWN = "unknown"
 COUNTED = (
     "files", "bytes", "unique_files", "deduplicated_files", "saved_bytes", "failed_files",
-    "deleted_bytes",
+    "grown_bytes",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class TypeOfDay:
-    """One media type on one day (UTC). Sizes in bytes, times in milliseconds from queued."""
+    """One media type on one day (UTC). Sizes in bytes, times in milliseconds from queued.
+
+    `grown_bytes`: by how much what is stored grew.
+    """
 
     day: date
     media_type: str
@@ -33,7 +36,7 @@ class TypeOfDay:
     deduplicated_files: int
     saved_bytes: int
     failed_files: int
-    deleted_bytes: int
+    grown_bytes: int
     p50_ms: int | None
     p95_ms: int | None
 
@@ -61,7 +64,7 @@ class Forecast:
 class Report:
     """`days`: every day of the report, the last of them, today, not over yet.
 
-    `stored`: bytes of the attachments that were stored at the end of each day, as received.
+    `stored`: bytes of the attachments that were stored at the end of each day, as they are stored.
     """
 
     at: datetime
@@ -145,7 +148,7 @@ def stored_by_day(days: list[date], rows: list[TypeOfDay], now: int) -> list[int
     """What was stored at the end of each day, from what is now and what came and went since."""
     grown = dict.fromkeys(days, 0)
     for row in rows:
-        grown[row.day] += row.bytes - row.deleted_bytes
+        grown[row.day] += row.grown_bytes
     stored: list[int] = []
     for day in reversed(days):
         stored.insert(0, max(now, 0))

@@ -19,8 +19,8 @@ import asyncpg
 from dotenv import dotenv_values
 from pydantic import SecretStr
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from poller.cli.progress import progress
 from poller.migrate import migrate
 from poller.sandbox.demo_report import print_next_steps, print_report
 from poller.sandbox.postgres import PostgresServer
@@ -110,7 +110,7 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
         async with open_world(files, configured) as world:
             await _run_to_end(world, "buckets", DATABASE_URL=world.dsn)  # an operator's work
             connection: Any = await asyncpg.connect(world.dsn)
-            media = await _work(world, connection, console, messages)
+            media = await _work(world, connection, messages)
             await print_report(console, connection, media)
             print_next_steps(console, None if "SUPABASE_URL" in configured else files, world.dsn)
             finished = True
@@ -142,19 +142,18 @@ def announce(console: Console, configured: Mapping[str, str]) -> None:
     console.print("WhatsApp Cloud API: a stand-in on this machine; its messages are made up")
 
 
-async def _work(world: World, connection: Any, console: Console, messages: int) -> list[UUID]:
+async def _work(world: World, connection: Any, messages: int) -> list[UUID]:
     """Start a poller, send the messages, show the progress until nothing is left to do."""
     poller = await _start(world, "poll")
     try:
         while not await connection.fetchval(AT_WORK):  # noqa: ASYNC110 - another process's doing
             await asyncio.sleep(0.02)
         media = await send_messages(world.whatsapp, connection, messages)
-        columns = (TextColumn("storing"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=console) as progress:
-            task = progress.add_task("storing", total=messages)
-            while not progress.finished:
+        with progress("attachments done") as report:
+            settled = 0
+            while settled < messages:
                 settled = await connection.fetchval(SETTLED, media)
-                progress.update(task, completed=settled)
+                report(settled, messages)
                 if poller.returncode is not None:
                     raise RuntimeError(f"the poller ended with exit code {poller.returncode}")
                 await asyncio.sleep(0.05)

@@ -11,7 +11,7 @@ import pytest
 
 from poller.sandbox.samples import SAMPLES
 from tests.docs.conftest import Shell, StoreFile
-from tests.docs.fences import Command, commands
+from tests.docs.fences import CHECKOUT, Command, commands
 from tests.helpers import claim, fail, queue_media
 
 PRINTED_ID = "7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10"
@@ -20,6 +20,10 @@ STATIC = {
     r"pip install \.": "test_wheel.py installs what it would",
     r"cat > \.env": "test_first_steps.py",
     r"yoyo (list|rollback)": "test_rollback.py",
+    r"docker (build|run|compose) ": "needs an engine and images; tests/deploy checks the files",
+    r"(python3 -m venv|/opt/pgmedia/bin/pip|install|cp) ": "for root; tests/deploy has the files",
+    r"systemctl ": "needs systemd at work; tests/system/test_deploy.py verifies the units",
+    r"kubectl ": "needs a cluster; tests/deploy validates the manifests",
 }
 """Commands that no test of this module runs, and who does."""
 ASKS = ("pgmedia retry --failed", "pgmedia delete")
@@ -85,3 +89,10 @@ def test_nothing_is_listed_in_vain() -> None:
         assert any(re.match(pattern, text) for text in texts), pattern
     for beginning in (*PREPARED, *ASKS):
         assert any(text.startswith(beginning) for text in texts), beginning
+
+
+def test_what_is_not_run_names_files_and_options_that_there_are() -> None:
+    for command in commands():
+        for word in command.text.split():
+            if word.startswith(("deploy/", "requirements/")):
+                assert list(CHECKOUT.glob(word)), word

@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from poller.sandbox.samples import SAMPLES
@@ -48,7 +49,12 @@ async def test_a_block_of_python_works(
     media = await store_file(SAMPLES[0].read(), "image/jpeg", "image")
     for name, value in (environment | {"DATABASE_URL": database}).items():
         monkeypatch.setenv(name, value)
-    names: dict[str, Any] = {"media_id": media}
+    pool: Any = await asyncpg.create_pool(database, min_size=1, max_size=2)
+    message = await pool.fetchval("select message_id from media where id = $1", media)
+    names: dict[str, Any] = {
+        "media_id": media, "message_id": message, "dsn": database, "pool": pool,
+        "wamid": "wamid.1", "whatsapp_media_id": "4711",
+    }  # fmt: skip
     code = compile(
         fence.text, str(fence), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
     )
@@ -57,5 +63,7 @@ async def test_a_block_of_python_works(
     if inspect.isawaitable(answer):
         await answer
 
-    await names["database"].close()
+    await pool.close()
+    if "database" in names:
+        await names["database"].close()
     assert isinstance(names["media_id"], UUID)

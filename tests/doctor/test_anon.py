@@ -74,6 +74,17 @@ async def test_a_storage_that_takes_files_of_anon(
 
 
 @pytest.mark.usefixtures("buckets")
+async def test_an_anon_key_that_could_not_be_tried(doctor: Doctor, storage: StorageApi) -> None:
+    storage.faults.once("bucket", Fault())  # the list for the service key
+    storage.faults.once("bucket", Fault.disconnect(after=1))
+
+    found = await doctor(SUPABASE_ANON_KEY=storage.anon_key)
+
+    assert wrong(found)["anon key"].startswith("SUPABASE_ANON_KEY is not tried: ")
+    assert "nor with that of anon" not in found["round trip in audio"].text
+
+
+@pytest.mark.usefixtures("buckets")
 async def test_all_of_it_within_a_time(
     environment: dict[str, str], storage: StorageApi, files: Path, tmp_path: Path
 ) -> None:

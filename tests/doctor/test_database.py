@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from poller.db import Server, read_server
+from poller.doctor import database as doctor_database
 from poller.doctor.database import DATABASE_CHECKS
 from poller.sandbox.postgres import free_port
 from poller.sandbox.storage import StorageApi
@@ -107,6 +111,61 @@ async def test_what_the_webhook_refused(doctor: Doctor, db: Any) -> None:
         " 2 calls with errors since yesterday: 2 no_changes"
     )
     assert wrong(found) == {}
+
+
+@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize(
+    ("changes", "check", "state", "words"),
+    [
+        ({"major_version": 14, "version": "14.9"}, "database", "wrong", "needs 15 or newer"),
+        ({"major_version": 19, "version": "19.0"}, "database", "ok", "newer than pgmedia knows"),
+        ({"pg_cron": "here"}, "pg_cron", "note", "installed"),
+        ({"pg_cron": "available"}, "pg_cron", "note", "could be: create extension pg_cron"),
+        ({"pg_cron": "absent"}, "pg_cron", "note", "not on this server"),
+        ({"clock": datetime(2040, 1, 1, tzinfo=UTC)}, "clock", "note", "behind the database"),
+    ],
+)
+async def test_servers_of_other_kinds(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], check: str,
+    state: str, words: str,
+) -> None:  # fmt: skip
+    """As this server would be, were it another one."""
+
+    async def read_another(dsn: str) -> Server:
+        return replace(await read_server(dsn), **changes)
+
+    monkeypatch.setattr(doctor_database, "read_server", read_another)
+
+    found = await doctor()
+
+    assert found[check].state == state
+    assert words in found[check].text
+    assert list(wrong(found)) == (["database"] if state == "wrong" else [])
+
+
+@pytest.mark.usefixtures("buckets")
+async def test_functions_that_fail(doctor: Doctor, db: Any) -> None:
+    """As on a server that is short of something: it is said, and the rest is gone on with."""
+    for name, answers in (
+        ("describe_media_schema", "setof text"), ("get_media_storage_stats", "json"),
+        ("get_media_project_url", "text"),
+    ):  # fmt: skip
+        await db.execute(
+            f"create or replace function {name}() returns {answers} language plpgsql"
+            " security definer as $$ begin raise exception 'out of paper'; end $$"
+        )
+
+    found = await doctor()
+
+    assert wrong(found) == {"schema": "the database refused: out of paper"}
+    assert skipped(found) == {"pollers", "public URLs", "buckets"}
+
+
+async def test_no_project_to_compare_with(doctor: Doctor) -> None:
+    found = await doctor(SUPABASE_URL="")
+
+    assert wrong(found)["settings"] == "SUPABASE_URL is not set"
+    assert {"public URLs", "storage", "storage key", "buckets"} == skipped(found)
 
 
 @pytest.mark.usefixtures("buckets")

@@ -122,6 +122,10 @@ async def test_buckets_that_are_not_to_the_policy(
     }
     assert skipped(found) == {"round trip in sounds"}
     assert found["round trip in videos"].state == "ok"
+    await db.execute("delete from media_formats where media_type = 'video'")
+    found = await doctor()
+    assert wrong(found)["bucket videos"].startswith("no format leads to it: add a row")
+    assert skipped(found) == {"round trip in sounds", "round trip in videos"}
     storage.faults.once("bucket", Fault())  # the list
     storage.faults.always("bucket", bad_gateway())
     found = await doctor()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poller.sandbox.faults import Fault
+from poller.sandbox.postgres import free_port
 from poller.sandbox.whatsapp import WhatsAppApi
 from poller.sandbox.whatsapp_errors import graph_error, rate_limited
 from tests.doctor.conftest import (
@@ -66,6 +67,17 @@ async def test_a_whatsapp_that_does_not_answer(doctor: Doctor, whatsapp: WhatsAp
     found = await doctor()
 
     assert wrong(found)["whatsapp"].endswith(f"see whether {whatsapp.url} can be reached from here")
+
+
+async def test_a_whatsapp_that_is_not_there(doctor: Doctor) -> None:
+    url = f"http://127.0.0.1:{free_port()}/v23.0"
+
+    found = await doctor(WHATSAPP_API_URL=url)
+
+    said = wrong(found)["whatsapp"]
+    assert "Cannot connect to host 127.0.0.1" in said
+    assert "(code " not in said  # no code of Meta's
+    assert said.endswith(f": see whether {url} can be reached from here")
 
 
 async def test_a_number_the_token_does_not_see(doctor: Doctor) -> None:

@@ -143,6 +143,21 @@ async def test_an_answer_that_is_none(
     assert "none of Supabase Storage's" in await nothing_done(db, reconcile, "--fix", "--yes")
 
 
+@pytest.mark.parametrize("cursor", [{}, {"nextCursor": None}, {"nextCursor": "the same"}])
+async def test_a_listing_that_goes_round(
+    db: Any, storage: StorageApi, reconcile: Reconcile, cursor: dict[str, str | None]
+) -> None:
+    """There is always another page, and no way to it: it is given up, not asked for for ever."""
+    page: dict[str, object] = {"hasNext": True, "folders": [], "objects": []}
+    storage.faults.once("list", Fault(200, page | cursor), times=100)
+    storage.faults.once("list", Fault(200, page | {"hasNext": False}))
+
+    problem = await nothing_done(db, reconcile, "--fix", "--yes", "--bucket", "audio")
+
+    assert "gave an answer that is none of Supabase's" in problem
+    assert storage.requests["list"] <= 2
+
+
 async def add_row(db: Any, path: str) -> None:
     """A stored object of a byte, of long ago."""
     await db.execute(

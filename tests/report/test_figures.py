@@ -9,10 +9,8 @@ from poller.report.figures import TypeOfDay, forecast, stored_by_day
 FIRST = date(2026, 2, 1)
 
 
-def row(day: int, received: int, deleted: int = 0, media_type: str = "image") -> TypeOfDay:
-    return TypeOfDay(
-        FIRST + timedelta(days=day), media_type, 1, received, 1, 0, 0, 0, deleted, None, None
-    )
+def row(day: int, grown: int, media_type: str = "image") -> TypeOfDay:
+    return TypeOfDay(FIRST + timedelta(days=day), media_type, 1, 500, 1, 0, 0, 0, grown, None, None)
 
 
 def days(count: int) -> list[date]:
@@ -20,7 +18,7 @@ def days(count: int) -> list[date]:
 
 
 def test_what_was_stored_is_counted_back_from_now() -> None:
-    rows = [row(0, 100), row(2, 50, deleted=70), row(2, 5, media_type="video"), row(3, 10)]
+    rows = [row(0, 100), row(2, -20), row(2, 5, media_type="video"), row(3, 10)]
 
     assert stored_by_day(days(4), rows, now=200) == [205, 205, 190, 200]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -10,8 +11,10 @@ from uuid import UUID
 import pytest
 
 from poller.migrate import schema_folder
+from tests.conftest import Connect
 from tests.helpers import (
     add_message,
+    blocked,
     claim,
     fail,
     media_row,
@@ -173,6 +176,29 @@ async def test_public_urls_follow_the_policy(db: Any) -> None:
     before = await db.fetchval("select xmin::text from media where id = $1", media)
     await db.execute("select set_media_project_url($1)", PROJECT)
     assert await db.fetchval("select xmin::text from media where id = $1", media) == before
+
+
+async def test_urls_are_rebuilt_in_the_order_in_which_others_lock(
+    connect: Connect, db: Any
+) -> None:
+    """In the order of id, as a deletion does: so there is no deadlock with it, nor of two runs."""
+    await db.execute("select set_media_project_url($1)", PROJECT)
+    medias = sorted([await store(db, sha256(bytes([n]))) for n in range(4)])
+    for media in reversed(medias):  # so that a scan of the table meets them the other way round
+        await db.execute("update media set caption = 'x' where id = $1", media)
+    await db.execute("update media_formats set served_inline = false")
+    deleting, rebuilding = await connect(), await connect()
+    lock = "select from media where id = $1 for update"
+    async with deleting.transaction():
+        await deleting.execute(lock, medias[0])
+        rebuilt = asyncio.create_task(
+            rebuilding.fetchval("select set_media_project_url($1)", PROJECT)
+        )
+        await blocked(db, rebuilding)
+
+        await deleting.execute(lock, medias[-1])
+
+    assert await rebuilt == 4
 
 
 async def test_the_format_of_a_stored_file_was_taken_off_the_list(db: Any) -> None:

@@ -115,10 +115,11 @@ async def test_a_connection_that_breaks(
     await upload(api)  # the client still works
 
 
-async def test_a_server_that_is_not_there(impatient: Storage, storage: StorageApi) -> None:
+async def test_a_server_that_is_not_there(http: httpx.AsyncClient, storage: StorageApi) -> None:
+    api = Storage(http, storage.url, SecretStr(storage.service_key), TIMEOUT)
     await storage.stop()
 
-    failure = await failure_of(upload(impatient))
+    failure = await failure_of(upload(api))
 
     assert (failure.provider_code, failure.http_status) == ("unreachable", None)
     assert storage.service_key not in failure.text

@@ -11,6 +11,7 @@ as $$
 declare
     v_ids uuid[];
 begin
+    perform public.check_poller_project(p_poller);
     update public.media_deletion_queue d
     set status = 'pending', due_at = now(), claimed_by = null, lease_until = null
     where d.id in (
@@ -58,5 +59,5 @@ end;
 $$;
 
 comment on function public.claim_media_deletions is
-    'Lease up to p_limit files to remove from storage to a poller, for media_settings.lease.';
+    'Lease up to p_limit files to remove from storage to a poller, for media_settings.lease. Error: MD061 the poller works with another project than that of the files.';
 grant execute on function public.claim_media_deletions to media_poller;

@@ -27,6 +27,7 @@ declare
     v_sources text[];
     v_picked uuid[];
 begin
+    perform public.check_poller_project(p_poller);
     perform public.rescue_media_jobs();
     v_limit := public.limit_media_claim(p_poller, p_limit);
     if v_limit <= 0 then
@@ -67,5 +68,5 @@ end;
 $$;
 
 comment on function public.claim_media_jobs is
-    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. waited_seconds: since when it was due.';
+    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
 grant execute on function public.claim_media_jobs to media_poller;

@@ -29,7 +29,7 @@ begin
         select d.*
         from public.media_deletion_queue d
         join unnest(p_ids, p_tokens) h (id, token) on h.id = d.id and h.token = d.fencing_token
-        where d.claimed_by = p_poller and d.status = 'processing'
+        where d.claimed_by = p_poller -- so it is still processing
         for update of d
     ),
     logged as (

@@ -10,6 +10,8 @@ volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
 as $$
+    select public.check_poller_project(p_poller);
+
     select public.end_media_pause('storage');
 
     with done as (
@@ -17,8 +19,7 @@ as $$
         using unnest(p_ids, p_tokens) h (id, token)
         where d.id = h.id
             and d.fencing_token = h.token
-            and d.claimed_by = p_poller
-            and d.status = 'processing'
+            and d.claimed_by = p_poller -- so it is still processing
         returning d.*
     ),
     logged as (
@@ -36,5 +37,5 @@ as $$
 $$;
 
 comment on function public.finish_media_deletions is
-    'Record that files were removed from storage; returns how many of them the poller still held. Each is an event in the audit trail of its object, or, where there was none, of the id 00000000-0000-0000-0000-000000000000.';
+    'Record that files were removed from storage; returns how many of them the poller still held. Each is an event in the audit trail of its object, or, where there was none, of the id 00000000-0000-0000-0000-000000000000. Error: MD061 they were looked for in another project than that of the files.';
 grant execute on function public.finish_media_deletions to media_poller;

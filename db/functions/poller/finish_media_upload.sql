@@ -19,6 +19,7 @@ declare
     v_waiting uuid[] := '{}'::uuid[];
 begin
     perform public.lock_media_job(p_id, p_poller, p_token);
+    perform public.check_poller_project(p_poller);
     perform public.end_media_pause('storage');
     update public.media_objects o
     set
@@ -65,5 +66,5 @@ end;
 $$;
 
 comment on function public.finish_media_upload is
-    'Record an upload: the object is stored, this attachment and those that waited for its content are processed, in one transaction. p_timings: milliseconds by step, kept in the audit trail. Returns how many waited. Errors: MD001 lease lost, MD002 object not reserved for this attachment.';
+    'Record an upload: the object is stored, this attachment and those that waited for its content are processed, in one transaction. p_timings: milliseconds by step, kept in the audit trail. Returns how many waited. Errors: MD001 lease lost, MD002 object not reserved for this attachment, MD061 the file went to another project than that of the files.';
 grant execute on function public.finish_media_upload to media_poller;

@@ -13,11 +13,7 @@ declare
     v_known text[] := array(select b.bucket_name from public.media_buckets b order by b.bucket_name);
     v_stale uuid;
 begin
-    if rtrim(p_project_url, '/') <> (select s.project_url from public.media_settings s) then
-        raise exception 'the files are in the storage of %, not of %',
-            (select s.project_url from public.media_settings s), quote_literal(left(p_project_url, 500))
-            using errcode = 'MD061', hint = 'Correct SUPABASE_URL or DATABASE_URL; after a move of the project, run pgmedia buckets first.';
-    end if;
+    perform public.check_media_project(p_project_url);
     if p_bucket_name <> all (v_known) then
         raise exception 'unknown bucket %', quote_literal(left(p_bucket_name, 100))
             using errcode = 'MD062', hint = format('Use one of %s.', array_to_string(v_known, ', '));

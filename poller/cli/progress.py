@@ -1,0 +1,78 @@
+"""How far a long command is: a bar with rate and time left on a terminal, else a line now and then.
+
+All of it on standard error, which --json leaves alone.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from poller.figures import Pace
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Report(Protocol):
+    def __call__(self, done: int, total: int | None = None) -> None:
+        """So many are done, of about so many if that is known."""
+        ...
+
+
+class RateColumn(ProgressColumn):
+    """How many, of how many, and how many a second."""
+
+    def render(self, task: Task) -> Text:
+        of = f" of {task.total:,.0f}" if task.total else ""
+        rate = f", {task.speed:,.0f}/s" if task.speed else ""
+        return Text(f"{task.completed:,.0f}{of}{rate}")
+
+
+@contextmanager
+def progress(doing: str) -> Generator[Report]:
+    """Report how far it is with `doing`, such as "messages read", for as long as the block lasts.
+
+    What is reported in plain lines comes every SECONDS_BETWEEN_LINES, so not of what is quick.
+    """
+    if not sys.stderr.isatty():
+        yield _plain_lines(doing)
+        return
+    columns = (
+        SpinnerColumn(), BarColumn(bar_width=20), RateColumn(), TextColumn(doing),
+        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(doing, total=None)
+
+        def report(done: int, total: int | None = None) -> None:
+            bar.update(task, completed=done, total=max(done, total) if total else None)
+
+        yield report
+
+
+def _plain_lines(doing: str) -> Report:
+    pace, last = Pace(), time.monotonic()
+
+    def report(done: int, total: int | None = None) -> None:
+        nonlocal last
+        if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            sys.stderr.write(pace.words(done, total, doing) + "\n")
+            sys.stderr.flush()
+
+    return report

@@ -1,0 +1,151 @@
+"""The backfill: messages that speak of media of which there is no row."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from tests.helpers import everything, refused, sha256, store
+from tests.webhook.payloads import base64_hash, edit, lost, media, message
+
+FIELDS = ("queued", "failed", "expired", "deleted", "unusable")
+
+
+def recent(kind: str = "image", **changes: Any) -> dict[str, Any]:
+    return message(kind, timestamp=str(int(time.time()) - 3600), **changes)
+
+
+async def add(db: Any, *messages: dict[str, Any], phone_number_id: str = "4711") -> list[UUID]:
+    """Messages as the webhook or a bot stores them, without their media."""
+    return [
+        await db.fetchval(
+            "insert into messages (whatsapp_message_id, phone_number_id, message_type, raw_payload,"
+            " sent_at) values ($1, $2, $3, $4, to_timestamp($5)) returning id",
+            one["id"], phone_number_id, one["type"], json.dumps(one), int(one["timestamp"]),
+        )
+        for one in messages
+    ]  # fmt: skip
+
+
+async def backfill(db: Any, **arguments: Any) -> dict[str, Any]:
+    named = ", ".join(f"{name} => ${number}" for number, name in enumerate(arguments, 1))
+    row = await db.fetchrow(f"select * from queue_missing_media({named})", *arguments.values())
+    return dict(row)
+
+
+def counts(answer: dict[str, Any]) -> dict[str, int]:
+    return {name: answer[name] for name in FIELDS if answer[name]}
+
+
+async def test_what_is_missing_is_queued_once(db: Any) -> None:
+    video = recent("video")
+    (first, *_) = await add(
+        db, video, recent("document"), recent("text"), edit(recent()["id"], recent())
+    )
+
+    answer = await backfill(db)
+
+    assert counts(answer)["queued"] >= 2
+    assert answer["is_finished"]
+    row = await db.fetchrow(
+        "select q.*, m.media_type, m.caption from media m join media_processing_queue q using (id)"
+        " where m.message_id = $1", first,
+    )  # fmt: skip
+    assert (row["source"], row["media_type"]) == ("whatsapp:4711", "video")
+    assert (row["whatsapp_media_id"], row["caption"]) == (video["video"]["id"], "at sea")
+    before = await everything(db)
+    assert counts(await backfill(db)) == {}
+    assert await everything(db) == before
+
+
+async def test_pages_go_on_where_the_last_one_came_to(db: Any) -> None:
+    await add(db, *[recent() for _ in range(25)])
+    queued, after, calls = 0, None, 0
+    while True:
+        answer = await backfill(db, at_most=10, after=after)
+        queued, after, calls = queued + answer["queued"], answer["reached"], calls + 1
+        if answer["is_finished"]:
+            break
+
+    assert (queued, calls) == (25, 3)
+    assert (await backfill(db, after=after))["looked_at"] == 0
+
+
+async def test_what_somebody_deleted_stays_away(db: Any) -> None:
+    await add(db, recent(), message())
+    await backfill(db)
+    await db.execute("delete from media")
+
+    assert counts(await backfill(db)) == {"deleted": 2}
+    assert await db.fetchval("select count(*) from media") == 0
+
+
+async def test_what_whatsapp_keeps_no_longer_fails_unasked(db: Any) -> None:
+    old, gone = message(), lost()
+    await add(db, old, gone)
+
+    assert counts(await backfill(db)) == {"expired": 2}
+
+    rows = await db.fetch("select failure_code, failure_text, processed from media order by 1")
+    assert [row["failure_code"] for row in rows] == ["media_expired", "whatsapp_131052"]
+    assert "it keeps media for 7 days" in rows[0]["failure_text"]
+    assert await db.fetchval("select count(*) from media_processing_queue") == 0
+    assert counts(await backfill(db)) == {}
+
+
+async def test_old_media_whose_content_is_stored_is_linked(db: Any) -> None:
+    content = f"{time.time()}"
+    await store(db, sha256(content.encode()), media_type="image")
+    await add(db, message(image=media(sha256=base64_hash(content))))
+
+    assert counts(await backfill(db)) == {"queued": 1}
+    assert await db.fetchval("select bool_and(processed) from media")
+
+
+async def test_since_is_about_the_time_of_the_message(db: Any) -> None:
+    await add(db, recent(), message())
+    answer = await db.fetchrow("select * from queue_missing_media(now() - interval '1 day')")
+    assert counts(dict(answer)) == {"queued": 1}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [None, "[]", "5", '"image"', '{"image": 5}', '{"image": {}}', '{"image": {"id": ""}}', "{}"],
+)
+async def test_payloads_of_no_use_are_passed_over(db: Any, payload: str | None) -> None:
+    await db.execute(
+        "insert into messages (whatsapp_message_id, raw_payload, sent_at) values ('1', $1, now())",
+        payload,
+    )
+    await add(db, recent())
+
+    answer = await backfill(db)
+
+    assert answer["queued"] == 1
+    assert answer["is_finished"]
+
+
+async def test_a_message_without_whatsapps_id_is_passed_over(db: Any) -> None:
+    await db.execute(
+        "insert into messages (raw_payload, sent_at) values ($1, now())", json.dumps(recent())
+    )
+    assert counts(await backfill(db)) == {}
+
+
+async def test_bots_own_json_column_with_what_jsonb_cannot_hold(db: Any) -> None:
+    await db.execute("alter table messages alter column raw_payload type json")
+    await db.execute(
+        "insert into messages (whatsapp_message_id, raw_payload, sent_at)"
+        r""" values ('1', '{"type": "image", "image": {"id": "7", "caption": "\u0000"}}', now())"""
+    )
+    assert counts(await backfill(db)) == {"queued": 1}
+
+
+@pytest.mark.parametrize("at_most", [0, -1, 100_001, None])
+async def test_a_page_of_no_size_is_refused(db: Any, at_most: int | None) -> None:
+    with refused("MD055", f"at_most is {'null' if at_most is None else at_most}, not 1 to 100000"):
+        await backfill(db, at_most=at_most)
