@@ -111,8 +111,9 @@ class Pipeline:
             await self.whatsapp.download(source.url, asked.max_bytes, write)
             attempt.ends_step("check", spool.size)
             facts = await self.inspector.examine(spool)
+            content_hash = spool.sha256
             begun = await persistently(
-                lambda: self.database.begin_upload(job, spool.sha256, spool.size, facts)
+                lambda: self.database.begin_upload(job, content_hash, spool.size, facts)
             )
             if begun.verdict == "quarantine":
                 return await self._quarantine(job, begun, spool)
@@ -122,7 +123,7 @@ class Pipeline:
             if begun.verdict != "upload":
                 return Outcome(begun.verdict, begun.reason)
             attempt.ends_step("upload", spool.size)
-            return await self._store(job, begun, spool, attempt)
+            return await self._store(job, content_hash, begun, spool, attempt)
 
     async def encode(
         self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
@@ -178,7 +179,7 @@ class Pipeline:
         return Spool(self.spool_memory_bytes, self.spool_folder)
 
     async def _store(
-        self, job: Job, place: UploadVerdict, spool: Spool, attempt: Attempt
+        self, job: Job, content_hash: str, place: UploadVerdict, spool: Spool, attempt: Attempt
     ) -> Outcome:
         """Upload and record; whatever came of it, no file stays that nothing knows of."""
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
@@ -196,7 +197,9 @@ class Pipeline:
             )
             answered = True
             attempt.ends_step(None)
-            await persistently(lambda: self.database.finish_upload(job, object_id, attempt.timings))
+            await persistently(
+                lambda: self.database.finish_upload(job, content_hash, object_id, attempt.timings)
+            )
         except ProviderError as error:  # it may be there all the same
             failure = error.failure if spool.lost is None else _of_spool(spool.lost)
             outcome = await self._report(job, failure)

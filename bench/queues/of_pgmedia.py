@@ -62,7 +62,7 @@ class NoBytes(Pipeline):
             job, content_hash, 1000, {"mime_type": "image/jpeg"}
         )
         assert place.object_id is not None
-        await self.database.finish_upload(job, place.object_id, {})
+        await self.database.finish_upload(job, content_hash, place.object_id, {})
         return Outcome("stored")
 
 

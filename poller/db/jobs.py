@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -68,10 +68,9 @@ class Jobs(Pool):
 
     def __init__(self, pool: asyncpg.Pool[asyncpg.Record], poller: str) -> None:
         super().__init__(pool, poller)
-        # groups lock the rows of contents in the order of their hashes, whichever poller's they are
-        self._describe = self._grouped(*DESCRIBE, order=lambda item: item[3] or "")
-        self._begin = self._grouped(*BEGIN, order=lambda item: item[1])
-        self._finish = self._grouped(*FINISH, order=lambda item: str(item[1]))
+        self._describe = self._grouped(*DESCRIBE)
+        self._begin = self._grouped(*BEGIN)
+        self._finish = self._grouped(*FINISH)
 
     async def claim(self, limit: int) -> list[Job]:
         rows = await self._rows(CLAIM, self.poller, limit)
@@ -90,7 +89,7 @@ class Jobs(Pool):
     async def describe(
         self, job: Job, mime_type: str | None, file_size: int | None, sha256: str | None
     ) -> SourceVerdict:
-        row = await self._describe((job, mime_type, file_size, sha256))
+        row = await self._describe((sha256 or "", job, mime_type, file_size, sha256))
         return SourceVerdict(**row)
 
     async def begin_upload(
@@ -98,7 +97,7 @@ class Jobs(Pool):
     ) -> UploadVerdict:
         """`facts`: what the content check found, as poller.checks.Facts.as_json gives it."""
         row = await self._begin(
-            (job, content_hash, file_size, facts["mime_type"], json.dumps(facts))
+            (content_hash, job, content_hash, file_size, facts["mime_type"], json.dumps(facts))
         )
         return _upload_verdict(row)
 
@@ -122,9 +121,14 @@ class Jobs(Pool):
         )
         return row[0]
 
-    async def finish_upload(self, job: Job, object_id: UUID, timings: dict[str, int]) -> int:
-        """Record an upload; returns how many attachments waited for it."""
-        return (await self._finish((job, object_id, json.dumps(timings))))[0]
+    async def finish_upload(
+        self, job: Job, content_hash: str, object_id: UUID, timings: dict[str, int]
+    ) -> int:
+        """Record an upload; returns how many attachments waited for it.
+
+        `content_hash`: as in begin_upload, for the order in which contents are locked.
+        """
+        return (await self._finish((content_hash, job, object_id, json.dumps(timings))))[0]
 
     async def fail(self, job: Job, failure: Failure) -> FailureVerdict:
         row = await self._fenced(
@@ -199,16 +203,23 @@ class Jobs(Pool):
         )  # fmt: skip
 
     def _grouped(
-        self, call_one: str, call_many: str, order: Callable[[Any], str]
+        self, call_one: str, call_many: str
     ) -> GroupedCalls[tuple[Any, ...], asyncpg.Record]:
-        """Items: a job, and the arguments of the call."""
+        """Items: the hash of a content, a job, and the arguments of the call.
+
+        Groups of all kinds and of all pollers lock contents in the order of their hashes.
+        """
+
+        async def one(item: tuple[Any, ...]) -> asyncpg.Record:
+            _, job, *arguments = item
+            return await self._fenced(call_one, job, *arguments)
 
         async def many(items: Sequence[tuple[Any, ...]]) -> list[asyncpg.Record]:
-            jobs, *arguments = zip(*items, strict=True)
+            _, jobs, *arguments = zip(*items, strict=True)
             ids, tokens = _keys(jobs)
             return await self._rows(call_many, ids, self.poller, tokens, *arguments)
 
-        return GroupedCalls(lambda item: self._fenced(call_one, *item), many, order)
+        return GroupedCalls(one, many, order=lambda item: item[0])
 
     async def _fenced(self, call: str, job: Job, *arguments: object) -> asyncpg.Record:
         try:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Connect
 from tests.helpers import (
     begin_upload,
     claim,
@@ -31,6 +32,20 @@ async def test_one_job_less_is_in_work_than_requests_may_be_refused(db: Any) -> 
 
     assert len(held) == 19
     assert await claim(db) == {}
+
+
+async def test_a_claim_leaves_a_number_that_another_one_has_locked_to_it(
+    connect: Connect, db: Any
+) -> None:
+    await queue_many(db, 1)
+    media = await queue_many(db, 2, "2")
+    await db.execute("insert into media_sources (source) values ($1)", SOURCE)
+    other = await connect()
+    await db.execute("set lock_timeout = '5 s'")
+
+    async with other.transaction():
+        await other.execute("select from media_sources where source = $1 for update", SOURCE)
+        assert list(await claim(db)) == media
 
 
 async def test_what_is_handed_out_cannot_be_refused_and_makes_room(db: Any) -> None:

@@ -230,6 +230,20 @@ async def test_after_an_hour_nothing_counts(db: Any) -> None:
     assert await unheard(db) == 0
 
 
+async def test_the_answer_to_one_number_says_nothing_of_another(db: Any) -> None:
+    await queue_many(db, 2)
+    await queue_many(db, 1, "2")
+    for media, token in (await claim(db)).items():
+        await die_stopped(db, media, token)
+    (well,) = await queue_many(db, 1, "2")
+    held = await claim(db)
+
+    await describe(db, well, held[well])
+
+    rows = await db.fetch("select source from media_unheard_requests")
+    assert [row["source"] for row in rows] == [SOURCE, SOURCE]
+
+
 async def test_an_operator_who_resumes_a_number_forgets_what_it_was_refused(db: Any) -> None:
     await queue_many(db, 30)
     for _ in range(2):
