@@ -67,8 +67,14 @@ def _webp(data: bytes, note: bytes) -> bytes:
 
 
 def _bmp(data: bytes, note: bytes) -> bytes:
-    """Adds bytes after the pixels and counts them in the header's file size."""
-    return data[:2] + struct.pack("<I", len(data) + len(note)) + data[6:] + note
+    """Writes the number into the resolution, pixels per metre, which says nothing of the pixels."""
+    return data[:38] + struct.pack("<I", int(note[-8:])) + data[42:]
+
+
+def _tiff(data: bytes, note: bytes) -> bytes:
+    """Writes the number into the tag that says which page of how many this is."""
+    at = data.index(struct.pack("<HHI", 297, 3, 2)) + 8
+    return data[:at] + struct.pack("<I", int(note[-8:])) + data[at + 4 :]
 
 
 def _riff(data: bytes, note: bytes) -> bytes:
@@ -78,7 +84,7 @@ def _riff(data: bytes, note: bytes) -> bytes:
 
 
 def _tail(data: bytes, note: bytes) -> bytes:
-    """Adds bytes at the end: nothing in a TIFF points to them, and a text is one line longer."""
+    """Adds bytes at the end: a text is one line longer."""
     return data + note + b"\n"
 
 
@@ -147,7 +153,7 @@ _FORMATS: tuple[tuple[str, str, Callable[[bytes, bytes], bytes]], ...] = (
     ("gif", "image/gif", _gif),
     ("webp", "image/webp", _webp),
     ("bmp", "image/bmp", _bmp),
-    ("tiff", "image/tiff", _tail),
+    ("tiff", "image/tiff", _tiff),
     ("mp3", "audio/mpeg", _mp3),
     ("ogg", "audio/ogg", _ogg),
     ("wav", "audio/wav", _riff),
