@@ -7,6 +7,7 @@ language sql
 stable
 set search_path = ''
 set enable_seqscan = off -- each status has its index, also where statistics are of yesterday
+set jit = off -- before Postgres 18, a scan all the same makes a plan dear enough to be compiled
 as $$
     with recursive codes as (
         (select q.last_error_code as code

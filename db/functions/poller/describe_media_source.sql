@@ -18,6 +18,7 @@ volatile
 security definer -- the poller has no rights on the tables
 set search_path = ''
 set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
+set jit = off -- before Postgres 18, a scan all the same makes a plan dear enough to be compiled
 as $$
 declare
     v_job public.media_processing_queue := public.lock_media_job(p_id, p_poller, p_token);
