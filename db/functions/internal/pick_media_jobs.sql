@@ -63,7 +63,8 @@ begin
         for v_id in
             select q.id
             from public.media_processing_queue q
-            where q.id = any (v_found) and q.status = 'pending' and q.due_at <= now()
+            where q.id = any (v_found)
+                and (q.status = 'pending' and q.due_at <= now()) is true -- found by no index but that of the ids
             for update skip locked
         loop
             v_picked := v_picked || v_id;
