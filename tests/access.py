@@ -242,6 +242,7 @@ NOBODY = {
     "route_media_content",
     "save_cleanup_place",
     "set_aside_deleted_media",
+    "settle_announced_content",
     "settle_media_content",
     "sift_webhook_rows",
     "store_received_content",

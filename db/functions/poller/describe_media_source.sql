@@ -27,8 +27,6 @@ declare
     v_media public.media;
     v_settles boolean;
     v_bucket public.media_buckets;
-    v_object public.media_objects;
-    v_explanation text;
 begin
     update public.media m
     set
@@ -68,24 +66,8 @@ begin
     elsif not v_settles then
         verdict := 'download';
     else
-        v_object := public.reserve_media_object(p_id, v_media.whatsapp_sha256, v_bucket.is_public);
-        if v_object.state = 'stored' then -- its type is known: judged as its bytes would be
-            select r.code, r.explanation into reason, v_explanation
-            from public.judge_media_content(v_media.media_type,
-                public.find_media_format(v_object.mime_type),
-                v_bucket, v_object.file_size, v_object.mime_type, v_media.mime_type, v_object.checks) r;
-        end if;
-        if v_object.state = 'stored' and (public.route_media_content(v_media.media_type,
-            public.find_media_format(v_object.mime_type))).is_public <> v_object.is_public
-        then
-            verdict := 'download'; -- what it was announced as led to another bucket than its bytes do
-            reason := null;
-        elsif reason is null then
-            verdict := replace(public.settle_media_content(v_job, v_object), 'lead', 'download');
-        else
-            verdict := 'rejected';
-            perform public.bury_media_job(p_id, reason, v_explanation);
-        end if;
+        select r.verdict, r.reason into verdict, reason
+        from public.settle_announced_content(v_job, v_media, v_bucket.is_public) r;
     end if;
     return next;
 end;
