@@ -24,11 +24,17 @@ as $$
 #variable_conflict use_column
 declare
     v_object public.media_objects;
+    v_tried jsonb;
 begin
     update public.media_objects o
     set file_size = p_file_size, mime_type = p_mime_type, checks = p_checks
     where o.id = (p_object).id
     returning o.* into v_object;
+    v_tried := coalesce(v_object.encoding -> 'tried', v_object.encoding);
+    if v_tried ? 'refused_by' then -- in an earlier attempt
+        return query select s.* from public.store_without_codec(v_object, p_bucket, v_tried) s;
+        return;
+    end if;
     encoding := public.plan_media_encoding(p_bucket, p_mime_type, p_file_size, p_checks);
     if encoding is not null then
         verdict := 'encode';

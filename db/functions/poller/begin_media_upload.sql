@@ -60,12 +60,8 @@ begin
     end if;
     if v_refusal.code is not null then
         reason := v_refusal.code;
-        select q.* into bucket_name, storage_path, content_type, cache_control
-        from public.quarantine_media_content(p_id, p_content_hash, p_file_size, reason, v_refusal.explanation, v_checks) q;
-        verdict := case when found then 'quarantine' else 'rejected' end;
-        if verdict = 'rejected' then
-            perform public.reject_media_content(v_media, p_content_hash, p_file_size, reason, v_refusal.explanation, v_checks);
-        end if;
+        select r.* into verdict, bucket_name, storage_path, content_type, cache_control
+        from public.refuse_media_content(v_media, p_content_hash, p_file_size, reason, v_refusal.explanation, v_checks) r;
         return next;
         return;
     end if;
