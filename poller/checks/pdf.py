@@ -22,7 +22,7 @@ MOST_OBJECT_STREAM_BYTES = 134_217_728
 """Unpacked, of all the streams together that have objects in them."""
 
 GAP = rb"(?:[\0\s]|%[^\r\n]{0,500}[\r\n])*"
-"""What may be between two words of a PDF: white space and comments, no longer than makes a search slow."""
+"""What may be between two words of a PDF: white space and comments, too short to slow a search."""
 
 
 def _name(name: str) -> bytes:
