@@ -11,11 +11,11 @@ begin
     set bytes_received = true
     where q.id = p_job.id;
 
-    if not p_job.source_answered then -- else they were forgiven when it was
-        perform public.forgive_unheard_requests(p_job);
-    end if;
+    perform public.forgive_unheard_requests(p_job, case
+        when p_job.source_url is not null and not p_job.source_answered then array['webhook url']
+        else array['metadata', 'download'] end);
 end;
 $$;
 
 comment on function public.note_media_received is
-    'Record that a job''s file was handed out by WhatsApp, and forget its number''s earlier unheard requests.';
+    'Record that a job''s file was handed out by WhatsApp, and forget the file''s earlier unheard requests of that kind.';

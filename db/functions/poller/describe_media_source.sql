@@ -45,7 +45,7 @@ begin
     max_bytes := public.get_size_limit(v_bucket);
     if v_asked then
         perform public.end_media_pause(v_job.source);
-        perform public.forgive_unheard_requests(v_job);
+        perform public.forgive_unheard_requests(v_job, array['metadata']);
     end if;
     if p_file_size > max_bytes then
         reason := 'too_large';
