@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pty
 import re
 import signal
 import sys
@@ -85,16 +86,16 @@ Start = Callable[..., Awaitable[Demo]]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a demo that is no terminal's; at the end nothing of it may be left."""
+    """Start a demo, by default no terminal's; at the end nothing of it may be left."""
     started: list[Demo] = []
 
-    async def start_demo(*arguments: str) -> Demo:
+    async def start_demo(*arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> Demo:
         output = tmp_path / f"output-{len(started)}.txt"
         with output.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "poller", "demo", *arguments,
                 env={"PATH": os.environ["PATH"], "PGMEDIA_TEST_DEMO": str(tmp_path)},
-                cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+                cwd=tmp_path, stdin=stdin, stdout=stream, stderr=stream,
             )  # fmt: skip
         started.append(Demo(process, tmp_path, output))
         return started[-1]
@@ -175,6 +176,17 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     output = demo.output.read_text()
     assert "Traceback" not in output
     assert str(demo.files) in output
+
+
+async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        demo = await start("--messages", "1", stdin=theirs)
+        await demo.shown(r"(stays up until Ctrl-C)")
+        assert await demo.interrupt() == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
 
 
 async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:

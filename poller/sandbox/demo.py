@@ -226,6 +226,7 @@ async def _start(world: World, *command: str, **changes: str) -> asyncio.subproc
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "poller", *command,
         env=world.environment | changes, start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL,  # none of them is to ask
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 
