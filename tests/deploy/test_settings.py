@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_not_tried_again() -> None:
 
 def test_each_part_logs_in_with_its_own_role() -> None:
     text = COMPOSE.read_text("utf-8")
-    assert text.count("postgresql://postgres:") == 3  # migrate, buckets, logins
+    assert text.count("postgresql://postgres:") == 4  # migrate, buckets, logins, commands
     for name in ("poller", "webhook"):
         url = services()[name]["environment"]["DATABASE_URL"]
         assert url.startswith(f"postgresql://pgmedia_{name}:")
