@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage_files import METADATA
+from tests.docs.conftest import BIN, run_in_shell
+from tests.docs.fences import fences
 from tests.helpers import eventually, sha256
 
 MESSAGES = 200
@@ -41,7 +44,7 @@ class Demo:
         """Wait until the output matches; the first group."""
 
         def search() -> str | None:
-            found = re.search(pattern, self.output.read_text())
+            found = re.search(pattern, self.output.read_text(), re.MULTILINE)
             assert found or not self.ended, self.output.read_text()
             return found[1] if found else None
 
@@ -161,11 +164,13 @@ async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
 async def test_the_demo_from_begin_to_end(start: Start) -> None:
     demo = await start("--messages", str(MESSAGES), "--keep")
     dsn = await demo.shown(r"psql (\S+)")
-    await demo.shown(r"(stays up until Ctrl-C)")
+    await demo.shown(r"(limit 5;)")
     db: Any = await asyncpg.connect(dsn)
     await check_end_state(demo, db, MESSAGES)
     (data,) = {one.split()[2] for one in demo.processes() if "/postgres -D" in one}
-    for statement in re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE):
+    statements = re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE)
+    assert len(statements) == 2
+    for statement in statements:
         assert await db.fetch(statement)
     db.terminate()
 
@@ -176,6 +181,7 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     output = demo.output.read_text()
     assert "Traceback" not in output
     assert str(demo.files) in output
+    assert not (demo.folder / "sandbox" / ".env").exists()
 
 
 async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
@@ -187,6 +193,32 @@ async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+async def test_its_commands_and_the_readme_work_on_it(start: Start) -> None:
+    demo = await start("--messages", "25", "--keep")
+    dsn = await demo.shown(r"psql (\S+)")
+    folder = Path(await demo.shown(r"cd (\S+)"))
+    await demo.shown(r"(limit 5;)")
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    environment = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    (queue,) = [one.text for one in fences("sql") if "insert into messages" in one.text
+                and one.file == "README.md"]  # fmt: skip
+
+    for name in ("status", "show", "url"):
+        command = await demo.shown(rf"^\S*pgmedia ({name}.*)")
+        ran = await run_in_shell(f"pgmedia {command}", environment, folder)
+        assert ran.code == 0, ran.output
+    db: Any = await asyncpg.connect(dsn)
+    media = await db.fetchval(queue)
+    poll = await run_in_shell("pgmedia poll --drain", environment, folder)
+    url = await run_in_shell(f"pgmedia url {media}", environment, folder)
+
+    assert poll.code == 0, poll.output
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(url.output.strip())).content == SAMPLES[0].read()
+    db.terminate()
+    assert await demo.interrupt() == 0
 
 
 async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:

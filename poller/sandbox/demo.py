@@ -9,7 +9,7 @@ import random
 import shutil
 import signal
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,15 @@ from rich.console import Console
 
 from poller.cli.progress import progress
 from poller.migrate import migrate
-from poller.sandbox.demo_report import print_next_steps, print_report
+from poller.sandbox.demo_report import print_next_steps, print_report, print_where
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 
 PHONE_NUMBER_ID = "106540352242922"
+ONE_MORE = "1003383421387256"
+"""A picture that nobody has queued yet, for whoever follows README.md on the demo's stand-ins."""
 REPEATS = 0.3
 """Share of messages whose content was sent before, as forwarded media is."""
 BROKEN_EVERY = 25
@@ -45,6 +47,17 @@ class World:
     whatsapp: WhatsAppApi
     dsn: str
     environment: dict[str, str]
+
+    def settings(self) -> str:
+        """What a file `.env` says to be in this world, as the owner of the database."""
+        names = ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "WHATSAPP_API_URL", "WHATSAPP_TOKEN")
+        values = {
+            "DATABASE_URL": self.dsn,
+            **{name: self.environment[name] for name in names},
+            "WHATSAPP_APP_SECRET": "sandbox-app-secret",
+            "WHATSAPP_VERIFY_TOKEN": "sandbox-verify-token",
+        }
+        return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +115,7 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
     console = Console()
     configured = configuration() if real else {}
     announce(console, configured)
-    files = (folder / "files").resolve()
+    files, settings = (folder / "files").resolve(), (folder / ".env").resolve()
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
     finished = False
@@ -112,17 +125,40 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
             connection: Any = await asyncpg.connect(world.dsn)
             media = await _work(world, connection, messages)
             await print_report(console, connection, media)
-            print_next_steps(console, None if "SUPABASE_URL" in configured else files, world.dsn)
+            print_where(console, None if "SUPABASE_URL" in configured else files)
             finished = True
-            if keep:
-                console.print("\nThe database stays up until Ctrl-C.")
-                await asyncio.Event().wait()
-            elif "DATABASE_URL" not in configured:
+            if "DATABASE_URL" in configured:
+                console.print("\nThe rows are in your database, as messages wamid.demo.…")
+            elif keep:
+                await _stay(console, world, connection, settings)
+            else:
                 console.print("\nThe database stops now; with --keep it stays up.")
             await connection.close()
     except asyncio.CancelledError:
         return 0 if finished else 130
     return 0
+
+
+async def _stay(console: Console, world: World, connection: Any, settings: Path) -> None:
+    """Hold the stand-ins up until Ctrl-C, for commands and SQL from another terminal."""
+    world.whatsapp.add_media(
+        SAMPLES[0].read(), "image/jpeg", media_id=ONE_MORE, phone_number_id=PHONE_NUMBER_ID
+    )
+    with written(settings, world.settings()):
+        stored = await connection.fetchval("select id from media where processed limit 1")
+        print_next_steps(console, settings.parent, world.dsn, stored)
+        await asyncio.Event().wait()
+
+
+@contextlib.contextmanager
+def written(file: Path, text: str) -> Generator[None]:
+    """A file that nobody else may read, until the end."""
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink()
 
 
 def configuration() -> dict[str, str]:
