@@ -141,8 +141,9 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
 
 async def _stay(console: Console, world: World, connection: Any, settings: Path) -> None:
     """Hold the stand-ins up until Ctrl-C, for commands and SQL from another terminal."""
+    content = variant(SAMPLES[0], 2_000_000)
     world.whatsapp.add_media(
-        SAMPLES[0].read(), "image/jpeg", media_id=ONE_MORE, phone_number_id=PHONE_NUMBER_ID
+        content, "image/jpeg", media_id=ONE_MORE, phone_number_id=PHONE_NUMBER_ID
     )
     with written(settings, world.settings()):
         stored = await connection.fetchval("select id from media where processed limit 1")

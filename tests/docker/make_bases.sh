@@ -28,9 +28,10 @@ cat >"$folder/docker-entrypoint.sh" <<'END'
 set -e
 [ "$1" = postgres ] || exec "$@"
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
-    gosu postgres initdb --username=postgres --pwfile=<(echo "$POSTGRES_PASSWORD") --auth-host=scram-sha-256
+    gosu postgres sh -c 'echo "$POSTGRES_PASSWORD" >/tmp/password
+        initdb --username=postgres --pwfile=/tmp/password --auth-host=scram-sha-256 && rm /tmp/password'
     echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
-    sed -i 's/^host .*127.0.0.1.*/host all all 127.0.0.1\/32 trust/' "$PGDATA/pg_hba.conf"
+    sed -i -E 's/^(host .*(127.0.0.1|::1).*) \S+$/\1 trust/' "$PGDATA/pg_hba.conf"
     echo "create database ${POSTGRES_DB:-postgres}" | gosu postgres postgres --single postgres
 fi
 exec gosu postgres "$@" -c listen_addresses='*'
