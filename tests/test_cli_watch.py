@@ -150,7 +150,15 @@ async def test_a_busy_store_fits_into_the_terminal(db: Any, watch: Watch) -> Non
     await watching.shows("by storing content once")  # the last line
 
     view = watching.said.partition(ALTERNATE)[2]
-    for words in ("pending", "files a minute", "pauses", "worker-0", "worker-4", "failures", "all"):
+    for words in (
+        "pending",
+        "in the last minute",
+        "pauses",
+        "worker-0",
+        "worker-4",
+        "failures",
+        "all",
+    ):
         assert words in view, view
 
 

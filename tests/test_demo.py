@@ -19,8 +19,10 @@ import asyncpg
 import httpx
 import pytest
 
+from poller.sandbox.demo_messages import send_messages
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage_files import METADATA
+from poller.sandbox.whatsapp import WhatsAppApi
 from tests.docs.conftest import BIN, run_in_shell
 from tests.docs.fences import fences
 from tests.helpers import eventually, sha256
@@ -276,3 +278,18 @@ async def test_it_does_not_touch_what_is_configured(start: Start, tmp_path: Path
     demo = await start("--messages", "1")
 
     assert await asyncio.wait_for(demo.process.wait(), 60) == 0
+
+
+async def test_no_number_is_refused_so_often_that_it_is_left_alone(db: Any) -> None:
+    whatsapp = WhatsAppApi()
+
+    await send_messages(whatsapp, db, 2500)
+
+    expired = await db.fetch(
+        "select count(*) filter (where not whatsapp_media_id = any ($1)) as refusals"
+        " from media join messages on messages.id = message_id group by phone_number_id",
+        list(whatsapp._media),  # pyright: ignore[reportPrivateUsage]
+    )
+    most = await db.fetchval("select refusals_per_hour from media_settings")
+    assert len(expired) == 3
+    assert 0 < max(row["refusals"] for row in expired) < most

@@ -63,16 +63,16 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 
 
 def _lately(stats: dict[str, Any]) -> RenderableType:
-    parts = [
-        f"{stats['throughput'][f'last_{last}']['files']:,} files {a} {last}"
-        for a, last in (("a", "minute"), ("an", "hour"), ("a", "day"))
-    ]
-    figures, times = stats["throughput"]["last_minute"], stats["processing_ms"]
-    second = [f"{decimal(figures['bytes'])} in the last minute"]
+    minute, hour, day = (stats["throughput"][f"last_{last}"] for last in ("minute", "hour", "day"))
+    lines = [
+        Text(f"{minute['files']:,} files, {decimal(minute['bytes'])} in the last minute;"
+             f" {hour['files']:,} in the hour, {day['files']:,} in the day")
+    ]  # fmt: skip
+    times = stats["processing_ms"]
     if times["p50"] is not None:
         half, most = span(times["p50"] / 1000, 1), span(times["p95"] / 1000, 1)
-        second.append(f"half within {half}, 95 % within {most}")
-    return _lines([Text(", ".join(parts)), Text("; ".join(second))])
+        lines.append(Text(f"half within {half} of being queued, 95 % within {most}"))
+    return _lines(lines)
 
 
 def _pauses(pauses: list[dict[str, Any]], now: datetime) -> list[Text]:
