@@ -24,19 +24,21 @@ NAME_WIDTH = 36
 
 
 def live_view(stats: dict[str, Any], height: int) -> RenderableType:
-    """`height`: how many lines there are to fill."""
+    """`height`: how many lines there are to fill. What changes its length most is at the end, so
+    that the rest keeps its place.
+    """
     now = datetime.fromisoformat(stats["at"])
     pauses = _pauses(stats["pauses"], now)
     rows: list[tuple[str, RenderableType]] = [("queue", _queue(stats)), ("lately", _lately(stats))]
     if trouble := webhook_lines(stats["webhook"]):
         rows.append(("webhook", _lines([Text(line) for line in trouble[:1]])))
     rows.append(("pauses", _lines(pauses)))
-    room = max(3, height - OTHER_LINES - len(pauses))
-    rows.append(("pollers", _pollers(stats["pollers_alive"], now, room)))
     rows += [("failures", _failures(stats, now)), ("storage", storage_table(stats))]
     if stats["saved_bytes"]:
         share = f"{stats['saved_share']:.1%}".replace("%", " %")
         rows.append(("saved", f"{decimal(stats['saved_bytes'])}, {share}, by storing content once"))
+    room = max(3, height - OTHER_LINES - len(pauses))
+    rows.append(("pollers", _pollers(stats["pollers_alive"], now, room)))
     view = Table.grid(padding=(0, 2, 0, 0))
     view.add_column(style="bold", min_width=9)
     view.add_column(ratio=1)
@@ -65,8 +67,8 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 def _lately(stats: dict[str, Any]) -> RenderableType:
     minute, hour, day = (stats["throughput"][f"last_{last}"] for last in ("minute", "hour", "day"))
     lines = [
-        Text(f"{minute['files']:,} files, {decimal(minute['bytes'])} in the last minute;"
-             f" {hour['files']:,} in the hour, {day['files']:,} in the day")
+        Text(f"last minute {minute['files']:,} files, {decimal(minute['bytes'])};"
+             f" hour {hour['files']:,}; day {day['files']:,}")
     ]  # fmt: skip
     times = stats["processing_ms"]
     if times["p50"] is not None:
