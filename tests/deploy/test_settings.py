@@ -41,7 +41,7 @@ def test_compose_gives_each_service_what_it_needs(command: str) -> None:
     assert set(service["environment"]) == NEEDED[command]
 
 
-@pytest.mark.parametrize("command", ["migrate", "poll", "webhook"])
+@pytest.mark.parametrize("command", NEEDED)
 def test_kubernetes_gives_each_pod_what_it_needs(command: str) -> None:
     (container,) = pods()[command]["containers"]
 
