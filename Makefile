@@ -12,13 +12,17 @@ BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks com
 SHORT ?= yes
 BENCH = $(BIN)/python -m bench $(if $(SHORT),--short) $(if $(POSTGRES),--postgres $(POSTGRES))
 
-.PHONY: demo test chaos bench bench-full $(BENCHES:%=bench-%) lint check lock schema sql-api clean
+.PHONY: demo test chaos docker bench bench-full $(BENCHES:%=bench-%) lint check lock schema sql-api clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
 
 test: .venv/ready
 	$(BIN)/pytest
+
+# The image and compose.yaml for real, in three minutes. Where Docker can pull no images: tests/docker/make_bases.sh
+docker: .venv/ready
+	$(BIN)/pytest -n 0 --timeout 600 tests/docker
 
 bench: .venv/ready
 	$(BENCH) --json $(or $(JSON),bench.json)
