@@ -44,13 +44,13 @@ BEGIN = (
     """,
 )
 FINISH = (
-    "select public.finish_media_upload($1, $2, $3, $4, $5)",
+    "select waited from public.finish_media_uploads("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::uuid], array[$5::jsonb])",
     """
     select answer.waited
-    from unnest($1::uuid[], $3::integer[], $4::uuid[], $5::jsonb[])
-        with ordinality job (id, token, object_id, timings, place)
-    cross join lateral public.finish_media_upload(
-        job.id, $2, job.token, job.object_id, job.timings) answer (waited)
+    from unnest($1::uuid[]) with ordinality job (id, place)
+    join public.finish_media_uploads($2, $1, $3::integer[], $4::uuid[], $5::jsonb[]) answer
+        on answer.id = job.id
     order by job.place
     """,
 )

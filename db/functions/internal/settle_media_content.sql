@@ -12,9 +12,8 @@ set search_path = ''
 as $$
 begin
     if p_object.state = 'stored' then
-        perform public.link_media_object(array[p_job.id], p_object, 'deduplicated', p_poller => p_job.claimed_by);
-        perform public.free_waiting_media(p_job.id);
-        perform public.drop_media_reservations(p_job.id);
+        perform public.link_media_objects(array[p_job.id], array[p_object.id], 'deduplicated', p_poller => p_job.claimed_by);
+        perform public.end_media_leads(array[p_job.id]);
         return 'deduplicated';
     end if;
     if p_object.leader_id = p_job.id then
