@@ -35,17 +35,16 @@ DESCRIBE = (
 BEGIN = (
     "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
     """
-    select answer.*
-    from unnest($1::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::jsonb[])
-        with ordinality job (id, token, content_hash, file_size, mime_type, checks, place)
-    cross join lateral public.begin_media_upload(
-        job.id, $2, job.token, job.content_hash, job.file_size, job.mime_type, job.checks) answer
+    select answer.verdict, answer.reason, answer.object_id, answer.bucket_name, answer.storage_path,
+        answer.content_type, answer.cache_control, answer.stored_hash, answer.encoding
+    from unnest($1::uuid[]) with ordinality job (id, place)
+    join public.begin_media_uploads($2, $1, $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::jsonb[])
+        answer on answer.id = job.id
     order by job.place
     """,
 )
 FINISH = (
-    "select waited from public.finish_media_uploads("
-    "$2, array[$1::uuid], array[$3::integer], array[$4::uuid], array[$5::jsonb])",
+    "select public.finish_media_upload($1, $2, $3, $4, $5)",
     """
     select answer.waited
     from unnest($1::uuid[]) with ordinality job (id, place)

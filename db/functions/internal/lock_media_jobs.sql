@@ -35,9 +35,9 @@ begin
         raise exception 'poller % no longer holds media % (fencing token %)', p_poller, v_lost.id, v_lost.token
             using errcode = 'MD001', hint = 'Another poller took it over, or it is done: drop this result.';
     end if;
-    return v_jobs;
+    return array(select q from unnest(v_jobs) q order by array_position(p_ids, q.id));
 end;
 $$;
 
 comment on function public.lock_media_jobs is
-    'Lock claimed jobs for the poller that holds them, and return them. MD001 when the lease of one was lost.';
+    'Lock claimed jobs for the poller that holds them, and return them in the order of p_ids. MD001 when the lease of one was lost.';
