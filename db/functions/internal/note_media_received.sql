@@ -6,20 +6,13 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
-declare
-    v_job public.media_processing_queue;
 begin
     update public.media_processing_queue q
     set bytes_received = true
     where q.id = any (array(select j.id from unnest(p_jobs) j));
 
-    for v_job in
-        select j.*
-        from unnest(p_jobs) j
-        where not j.source_answered -- else they were forgiven when it was
-    loop
-        perform public.forgive_unheard_requests(v_job);
-    end loop;
+    perform public.forgive_unheard_requests(array(
+        select j from unnest(p_jobs) j where not j.source_answered)); -- else they were forgiven when it was
 end;
 $$;
 
