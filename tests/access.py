@@ -105,6 +105,7 @@ SHARED = {
 """What a poller may do as well as an operator: see how things are, and keep house."""
 
 NOBODY = {
+    "add_media_reservations",
     "adopt_media_rows",
     "bury_media_job",
     "check_cleanup_arguments",
@@ -160,7 +161,7 @@ NOBODY = {
     "get_media_throughput",
     "get_processing_times",
     "get_size_limit",
-    "get_source_allowance",
+    "get_source_allowances",
     "get_time_bucket",
     "get_webhook_figures",
     "give_back_media_jobs",
@@ -262,7 +263,7 @@ NOBODY = {
     "store_received_contents",
     "store_webhook_media",
     "store_webhook_rows",
-    "take_over_media_object",
+    "take_over_media_objects",
     "tell_media_format",
     "touch_media_reconcile",
     "wake_media_pollers",

@@ -35,7 +35,10 @@ begin
         raise exception 'poller % no longer holds media % (fencing token %)', p_poller, v_lost.id, v_lost.token
             using errcode = 'MD001', hint = 'Another poller took it over, or it is done: drop this result.';
     end if;
-    return array(select q from unnest(v_jobs) q order by array_position(p_ids, q.id));
+    if cardinality(p_ids) > 1 then
+        v_jobs := array(select q from unnest(v_jobs) q order by array_position(p_ids, q.id));
+    end if;
+    return v_jobs;
 end;
 $$;
 

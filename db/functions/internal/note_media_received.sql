@@ -6,13 +6,17 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+    v_heard public.media_processing_queue[];
 begin
     update public.media_processing_queue q
     set bytes_received = true
     where q.id = any (array(select j.id from unnest(p_jobs) j));
 
-    perform public.forgive_unheard_requests(array(
-        select j from unnest(p_jobs) j where not j.source_answered)); -- else they were forgiven when it was
+    v_heard := array(select j from unnest(p_jobs) j where not j.source_answered); -- else forgiven when it was
+    if v_heard <> '{}' then
+        perform public.forgive_unheard_requests(v_heard);
+    end if;
 end;
 $$;
 

@@ -27,7 +27,7 @@ begin
                     select d.*, a.jobs,
                         row_number() over (partition by s.source order by d.priority, d.due_at, d.id) as place
                     from public.media_sources s
-                    cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
+                    join public.get_source_allowances(p_sources) a on a.source = s.source
                     cross join generate_series(1, 10) p (priority)
                     cross join lateral (
                         select q.id, q.priority, q.due_at
@@ -47,7 +47,7 @@ begin
             v_found := array(
                 select d.id
                 from public.media_sources s
-                cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
+                join public.get_source_allowances(p_sources) a on a.source = s.source
                 cross join lateral (
                     select q.id, q.priority, q.due_at
                     from public.media_processing_queue q

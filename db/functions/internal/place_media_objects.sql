@@ -10,21 +10,18 @@ set search_path = ''
 as $$
 declare
     v_objects public.media_objects[] := p_objects;
-    v_changed integer;
+    v_object public.media_objects;
 begin
-    for v_changed in
-        select n.ordinality
-        from unnest(p_objects) with ordinality n
-        join public.media_objects o on o.id = n.id
-        where o.storage_path is not null
-            and coalesce(o.stored_type, o.mime_type) <> coalesce(n.stored_type, n.mime_type)
-        order by n.ordinality
-    loop
-        perform public.drop_media_reservations(v_objects[v_changed].leader_id);
-        v_objects[v_changed].id := gen_random_uuid();
-        insert into public.media_objects (id, content_hash, is_public, leader_id)
-        select o.id, o.content_hash, o.is_public, o.leader_id
-        from unnest(v_objects[v_changed:v_changed]) o;
+    for i in 1..cardinality(p_objects) loop
+        continue when p_objects[i].storage_path is null;
+        select o.* into v_object from public.media_objects o where o.id = p_objects[i].id;
+        continue when coalesce(v_object.stored_type, v_object.mime_type)
+            = coalesce(p_objects[i].stored_type, p_objects[i].mime_type);
+        perform public.drop_media_reservations(v_object.leader_id);
+        insert into public.media_objects (content_hash, is_public, leader_id)
+        values (v_object.content_hash, v_object.is_public, v_object.leader_id)
+        returning id into v_object.id;
+        v_objects[i].id := v_object.id;
     end loop;
     return query
     update public.media_objects o

@@ -16,58 +16,36 @@ volatile
 set search_path = ''
 as $$
 declare
+    v_locked public.media_objects[];
     v_objects public.media_objects[];
+    v_missing boolean;
+    v_led boolean;
 begin
     loop
-        perform public.rescue_media_object(k.media_id, k.content_hash, k.is_public)
-        from unnest(p_media_ids, p_content_hashes, p_are_public) k (media_id, content_hash, is_public)
-        where (select true
-                from public.media_objects o
-                where o.content_hash = k.content_hash and o.state = 'deleting'
-                limit 1)
-            and (select true
+        if exists (
+            select
+            from unnest(p_content_hashes, p_are_public) k (content_hash, is_public)
+            where (select true
                 from public.media_objects o
                 where o.content_hash = k.content_hash and o.is_public = k.is_public and o.state <> 'deleting'
-                limit 1) is null
-        order by k.content_hash, k.is_public;
-
-        insert into public.media_objects (content_hash, is_public, leader_id)
-        select distinct on (k.content_hash, k.is_public) k.content_hash, k.is_public, k.media_id
+                limit 1) is null -- a probe, never a join
+        ) then
+            perform public.add_media_reservations(p_media_ids, p_content_hashes, p_are_public);
+        end if;
+        v_locked := array(
+            select o::public.media_objects
+            from public.media_objects o
+            where o.content_hash = any (p_content_hashes) and o.state <> 'deleting'
+            order by o.content_hash, o.is_public
+            for update
+        );
+        select array_agg(o::public.media_objects order by k.place), bool_or(o.id is null), bool_or(o.leader_id <> k.media_id)
+        into v_objects, v_missing, v_led
         from unnest(p_media_ids, p_content_hashes, p_are_public)
             with ordinality k (media_id, content_hash, is_public, place)
-        where (select true
-            from public.media_objects o
-            where o.content_hash = k.content_hash and o.is_public = k.is_public and o.state <> 'deleting'
-            limit 1) is null
-        order by k.content_hash, k.is_public, k.place
-        on conflict (content_hash, is_public) where state <> 'deleting' do nothing;
-
-        perform
-        from public.media_objects o
-        where o.content_hash = any (p_content_hashes) and o.state <> 'deleting'
-        order by o.content_hash, o.is_public
-        for update;
-
-        perform public.take_over_media_object(k.media_id, o.id)
-        from unnest(p_media_ids, p_content_hashes, p_are_public) k (media_id, content_hash, is_public)
-        cross join lateral (
-            select f.*
-            from public.media_objects f
-            where f.content_hash = k.content_hash and f.is_public = k.is_public and f.state <> 'deleting'
-            limit 1
-        ) o
-        where o.leader_id <> k.media_id;
-
-        v_objects := array(
-            select (
-                select o::public.media_objects
-                from public.media_objects o
-                where o.content_hash = k.content_hash and o.is_public = k.is_public and o.state <> 'deleting'
-                limit 1)
-            from unnest(p_content_hashes, p_are_public) with ordinality k (content_hash, is_public, place)
-            order by k.place);
-        exit when array_position(v_objects, null) is null;
-        -- another transaction was first, and has given one up meanwhile: look again
+        left join unnest(v_locked) o on o.content_hash = k.content_hash and o.is_public = k.is_public;
+        continue when v_missing; -- one was given up meanwhile: look again
+        exit when v_led is not true or not public.take_over_media_objects(p_media_ids, v_objects);
     end loop;
     return v_objects;
 end;

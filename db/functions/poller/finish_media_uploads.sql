@@ -14,6 +14,7 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 set jit = off -- before Postgres 18, a scan all the same makes a plan dear enough to be compiled
+set plan_cache_mode = force_generic_plan -- arrays of few would be planned for anew, call by call
 as $$
 #variable_conflict use_column
 declare
@@ -26,11 +27,13 @@ begin
     perform public.lock_media_jobs(p_poller, p_ids, p_tokens);
     perform public.check_poller_project(p_poller);
     perform public.end_media_pause('storage');
-    perform
-    from public.media_objects o
-    where o.id = any (p_object_ids)
-    order by o.content_hash, o.is_public
-    for no key update;
+    if cardinality(p_ids) > 1 then
+        perform
+        from public.media_objects o
+        where o.id = any (p_object_ids)
+        order by o.content_hash, o.is_public
+        for no key update;
+    end if;
     with stored as (
         update public.media_objects o
         set
