@@ -2,8 +2,7 @@
 
 create or replace function public.judge_stored_object(
     p_object public.media_objects,
-    p_media public.media,
-    p_bucket public.media_buckets
+    p_media public.media
 )
 returns table (belongs_elsewhere boolean, code text, explanation text)
 language plpgsql
@@ -12,11 +11,12 @@ set search_path = ''
 as $$
 declare
     v_format public.media_formats := public.find_media_format(p_object.mime_type);
+    v_bucket public.media_buckets := public.route_media_content(p_media.media_type, v_format);
 begin
-    belongs_elsewhere := (public.route_media_content(p_media.media_type, v_format)).is_public <> p_object.is_public;
+    belongs_elsewhere := v_bucket.is_public <> p_object.is_public;
     if belongs_elsewhere is not true then
-        select r.* into code, explanation
-        from public.judge_media_content(p_media.media_type, v_format, p_bucket,
+        select r.code, r.explanation into code, explanation
+        from public.judge_media_content(p_media.media_type, v_format, v_bucket,
             p_object.file_size, p_object.mime_type, p_media.mime_type, p_object.checks) r;
     end if;
     return next;

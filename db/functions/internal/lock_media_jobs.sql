@@ -20,9 +20,9 @@ begin
         join public.media m on m.id = q.id
         where q.id = any (p_ids)
             and m.id = any (p_ids)
-            and q.status = 'processing'
-            and q.claimed_by = p_poller
-            and q.fencing_token = p_tokens[array_position(p_ids, q.id)]
+            and (q.status = 'processing'
+                and q.claimed_by = p_poller
+                and q.fencing_token = p_tokens[array_position(p_ids, q.id)]) is true -- found by no index but that of the ids
         order by q.id
         for key share of m
         for update of q

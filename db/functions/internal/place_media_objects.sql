@@ -11,8 +11,10 @@ as $$
 declare
     v_objects public.media_objects[] := p_objects;
     v_object public.media_objects;
+    v_ids uuid[];
 begin
     for i in 1..cardinality(p_objects) loop
+        v_ids[i] := p_objects[i].id;
         continue when p_objects[i].storage_path is null;
         select o.* into v_object from public.media_objects o where o.id = p_objects[i].id;
         continue when coalesce(v_object.stored_type, v_object.mime_type)
@@ -22,6 +24,7 @@ begin
         values (v_object.content_hash, v_object.is_public, v_object.leader_id)
         returning id into v_object.id;
         v_objects[i].id := v_object.id;
+        v_ids[i] := v_object.id;
     end loop;
     return query
     update public.media_objects o
@@ -37,7 +40,7 @@ begin
         encoding = n.encoding
     from unnest(v_objects) n
     join public.media_formats f on f.mime_type = coalesce(n.stored_type, n.mime_type)
-    where o.id = n.id
+    where o.id = any (v_ids) and o.id = n.id -- probes, however few rows statistics see
     returning o.*;
 end;
 $$;

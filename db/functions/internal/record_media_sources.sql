@@ -24,7 +24,7 @@ begin
             file_size = coalesce(k.file_size, m.file_size),
             whatsapp_sha256 = coalesce(public.normalize_media_hash(k.sha256), m.whatsapp_sha256)
         from unnest(v_ids, p_mime_types, p_file_sizes, p_sha256s) k (id, mime_type, file_size, sha256)
-        where m.id = k.id
+        where m.id = any (v_ids) and m.id = k.id -- probes, however few rows statistics see
         returning m.*
     )
     select array(select d::public.media from described d order by array_position(v_ids, d.id)) into v_media;

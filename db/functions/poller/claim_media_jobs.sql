@@ -36,8 +36,14 @@ begin
         return;
     end if;
     v_sources := public.lock_media_sources();
+    if v_sources = '{}' then
+        return;
+    end if;
     perform public.pause_spent_sources(v_sources);
     v_picked := public.pick_media_jobs(v_sources, v_limit);
+    if v_picked = '{}' then
+        return;
+    end if;
 
     return query
     with claimed as (

@@ -28,7 +28,8 @@ declare
     v_judged record;
     v_settled public.media_processing_queue[] := '{}'::public.media_processing_queue[];
     v_announced public.media[] := '{}'::public.media[];
-    v_buckets public.media_buckets[] := '{}'::public.media_buckets[];
+    v_are_public boolean[] := '{}'::boolean[];
+    v_most bigint[];
     v_hashes text[];
 begin
     v_media := public.record_media_sources(v_jobs, p_mime_types, p_file_sizes, p_sha256s);
@@ -48,21 +49,22 @@ begin
         else
             v_settled := v_settled || v_jobs[i];
             v_announced := v_announced || v_media[i];
-            v_buckets := v_buckets || v_judged.bucket;
+            v_are_public := v_are_public || (v_judged.bucket).is_public;
+            v_most[i] := max_bytes;
             v_hashes[i] := v_media[i].whatsapp_sha256;
         end if;
     end loop;
     if v_settled <> '{}' then
         return query
-        select s.id, s.verdict, s.reason, s.max_bytes
-        from public.settle_announced_media(v_settled, v_announced, v_buckets) s;
+        select s.id, s.verdict, s.reason, v_most[array_position(p_ids, s.id)]
+        from public.settle_announced_media(v_settled, v_announced, v_are_public) s;
     end if;
     update public.media_processing_queue q
     set
         source_answered = q.source_answered or num_nonnulls(k.mime_type, k.file_size, k.sha256) > 0,
         content_hash = coalesce(k.content_hash, q.content_hash)
     from unnest(p_ids, p_mime_types, p_file_sizes, p_sha256s, v_hashes) k (id, mime_type, file_size, sha256, content_hash)
-    where q.id = k.id;
+    where q.id = any (p_ids) and q.id = k.id; -- probes, however few rows statistics see
 end;
 $$;
 
