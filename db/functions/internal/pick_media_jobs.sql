@@ -14,6 +14,7 @@ as $$
 declare
     v_marked boolean := exists (
         select from public.media_sources s where s.source = any (p_sources) and s.due_from_until > now());
+    v_blocks bigint := pg_stat_get_xact_blocks_fetched('public.media_processing_queue'::regclass);
     v_found uuid[];
     v_id uuid;
     v_picked uuid[] := '{}'::uuid[];
@@ -72,6 +73,10 @@ begin
         exit when v_picked <> '{}' or v_found = '{}';
         v_passed := v_passed || v_found;
     end loop;
+    v_blocks := pg_stat_get_xact_blocks_fetched('public.media_processing_queue'::regclass) - v_blocks;
+    if v_marked and v_blocks > 1000 + 100 * cardinality(p_sources) then
+        perform public.mark_media_sources(p_sources); -- rows have died behind the marks
+    end if;
     return v_picked;
 end;
 $$;
