@@ -83,7 +83,7 @@ POLLER = {
     "get_media_storage_stats",
     "heartbeat_media_poller",
     "leave_media_poller",
-    "note_late_failure",
+    "note_late_answer",
     "release_media_jobs",
     "renew_media_leases",
     "run_media_maintenance",
