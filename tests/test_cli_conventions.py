@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from poller.cli.app import app
+from poller.cli.app import SECTIONS, app
 from tests.helpers import add_message, everything, pgmedia, queue_media, sql, store
 from tests.test_cli_operate import Run, dead, run
 
@@ -49,6 +49,18 @@ def test_every_command_has_what_it_should() -> None:
             assert "--json" in options(command), command
     assert set(group.commands) >= CHANGING | WITHOUT_A_TABLE
     assert "Exit codes: 0 done;" in str(group.help)
+
+
+def test_help_has_every_command_once_and_whole_sentences(tmp_path: Path) -> None:
+    group: Any = typer.main.get_command(app)
+
+    said = pgmedia("--help", cwd=tmp_path).stdout
+
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(group.commands)
+    for section in SECTIONS:
+        assert f"\n{section}:\n" in said
+    assert "..." not in said.partition("Options:")[2]
+    assert max(map(len, said.splitlines())) <= 80
 
 
 async def world(db: Any) -> dict[str, str]:

@@ -33,12 +33,14 @@ _OPEN = "source not in ({})".format(", ".join(f"'{source}'" for source in SHUT))
 AGE = (
     "update media_pauses set until = now() where until > now()",
     "update media_processing_queue set due_at = now() where status = 'pending' and due_at > now()",
-    f"update media_sources set refused_at = '{{}}' where {_OPEN}",
+    f"with locked as (select source from media_sources where {_OPEN} and refused_at <> '{{}}'"
+    " order by source for update)"
+    " update media_sources as m set refused_at = '{}' from locked where m.source = locked.source",
     f"delete from media_unheard_requests where {_OPEN}",
     "notify pgmedia_wake",
 )
 """Pauses and backoffs are over, and an hour is for all numbers but those two; the pollers look
-again at once."""
+again at once. Sources are locked in the order of pgmedia: the storm deadlocks with no claim."""
 END_LEASES = (
     "update media_processing_queue set lease_until = now() - interval '1 s'"
     " where status = 'processing'",

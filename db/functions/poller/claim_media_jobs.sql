@@ -21,6 +21,7 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 set jit = off -- before Postgres 18, a scan all the same makes a plan dear enough to be compiled
+set plan_cache_mode = force_generic_plan -- arrays of few would be planned for anew, call by call
 as $$
 #variable_conflict use_column
 declare
@@ -35,8 +36,14 @@ begin
         return;
     end if;
     v_sources := public.lock_media_sources();
+    if v_sources = '{}' then
+        return;
+    end if;
     perform public.pause_spent_sources(v_sources);
     v_picked := public.pick_media_jobs(v_sources, v_limit);
+    if v_picked = '{}' then
+        return;
+    end if;
 
     return query
     with claimed as (
