@@ -213,18 +213,17 @@ class Content:
     """A content that one attachment leads, and another one is about to join."""
 
     object_id: UUID
-    joining: UUID
     calls: dict[str, Callable[[], Awaitable[Any]]]
 
 
-async def two_contents(db: Any, poller: Database) -> list[Content]:
+async def make_contents(db: Any, poller: Database, number: int) -> list[Content]:
     """In the order of their hashes. The ids of the objects come in the other order."""
-    await queue_many(db, 4)
-    jobs = await poller.claim(4)
-    hashes = sorted(sha256(job.id.bytes) for job in jobs[:2])
+    await queue_many(db, 2 * number)
+    jobs = await poller.claim(2 * number)
+    hashes = sorted(sha256(job.id.bytes) for job in jobs[:number])
     facts = {"mime_type": "image/jpeg"}
     found: list[Content] = []
-    for leader, joining, content in zip(jobs[:2], jobs[2:], hashes, strict=True):
+    for leader, joining, content in zip(jobs[:number], jobs[number:], hashes, strict=True):
         begun = await poller.begin_upload(leader, content, 1000, facts)
         place = UUID(int=9 - len(found))
         await db.execute("update media_objects set id = $1 where id = $2", place, begun.object_id)
@@ -233,7 +232,7 @@ async def two_contents(db: Any, poller: Database) -> list[Content]:
             "begin": partial(poller.begin_upload, joining, content, 1000, facts),
             "finish": partial(poller.finish_upload, leader, content, place, {}),
         }
-        found.append(Content(place, joining.id, calls))
+        found.append(Content(place, calls))
     return found
 
 
@@ -250,7 +249,7 @@ async def test_all_groups_lock_contents_in_one_order(
 ) -> None:
     """One that waits for the first content holds no other, so no two wait for each other."""
     monkeypatch.setattr(grouping, "PATIENCE_SECONDS", 30)
-    first, second = await two_contents(db, poller)
+    first, second = await make_contents(db, poller, 2)
     lock = "select from media_objects where id = $1 for update nowait"
     other = await connect()
     async with other.transaction():
@@ -268,10 +267,10 @@ async def test_all_groups_lock_contents_in_one_order(
 async def test_groups_of_two_kinds_never_wait_for_each_other(
     connect: Connect, db: Any, database: str, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The one is between its contents when the other begins; a deadlock would be seen at once."""
+    """The one has come to the second of three contents when the other begins."""
     monkeypatch.setattr(grouping, "PATIENCE_SECONDS", 30)
     poller = await Database.connect(f"{database}?deadlock_timeout=10ms", "poller-1", 4)
-    first, second = await two_contents(db, poller)
+    contents = await make_contents(db, poller, 3)
     met: list[asyncpg.PostgresError] = []
     fetch = poller._fetch
 
@@ -286,11 +285,11 @@ async def test_groups_of_two_kinds_never_wait_for_each_other(
     other = await connect()
     async with other.transaction():
         await other.execute(
-            "select from media_processing_queue where id = $1 for update", second.joining
+            "select from media_objects where id = $1 for update", contents[1].object_id
         )
-        joining = asyncio.gather(second.calls[kind](), first.calls[kind]())
+        joining = asyncio.gather(*(content.calls[kind]() for content in contents))
         await held_up(db, 1)
-        finishing = asyncio.gather(second.calls["finish"](), first.calls["finish"]())
+        finishing = asyncio.gather(*(content.calls["finish"]() for content in contents))
         await held_up(db, 2)
 
     await asyncio.gather(joining, finishing)
