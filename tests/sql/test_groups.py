@@ -128,7 +128,9 @@ async def test_each_gets_its_own_verdict(db: Any, together: bool) -> None:
 
 
 async def test_a_group_leaves_what_single_calls_leave(db: Any) -> None:
-    before, figures, trails = await counted(db), [], []
+    before = await counted(db)
+    figures: list[list[int]] = []
+    trails: list[list[list[str]]] = []
     for name, together in (("together", True), ("alone", False)):
         group = Group(db, name, together=together)
         await group.run()
