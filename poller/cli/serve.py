@@ -68,8 +68,16 @@ def demo(
         typer.Option("--real", help="Write into DATABASE_URL and SUPABASE_URL where they are set."),
     ] = False,
 ) -> None:
-    """Send WhatsApp messages with media of all formats through the real poller, on stand-ins."""
+    """Send WhatsApp messages with media of all formats through the real poller, on stand-ins.
+
+    Needs pip install 'pgmedia[sandbox]', unless --real has a database to work on.
+    """
     from poller.sandbox.demo import run_demo
+    from poller.sandbox.postgres import NoProgramsError
 
     stay = sys.stdin.isatty() if keep is None else keep
-    raise typer.Exit(asyncio.run(run_demo(folder, messages, keep=stay, real=real)))
+    try:
+        code = asyncio.run(run_demo(folder, messages, keep=stay, real=real))
+    except NoProgramsError as error:
+        give_up(str(error))
+    raise typer.Exit(code)
