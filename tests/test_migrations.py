@@ -169,7 +169,7 @@ async def test_a_killed_migration_says_what_to_do(empty_database: str) -> None:
     await blocking.start()
     await blocker.execute("lock table media in share row exclusive mode")
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "poller", "migrate",
+        sys.executable, "-m", "poller", "migrate", "--yes",
         env={"PATH": os.environ["PATH"], "DATABASE_URL": empty_database},
     )  # fmt: skip
     watcher: Any = await asyncpg.connect(empty_database)
