@@ -18,12 +18,13 @@ import asyncpg
 from poller.attempt import Attempt, Outcome
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
-from poller.http import ProviderError, describe_error
+from poller.http import ProviderError
 from poller.inspector import InspectionError, Inspector
 from poller.logs import about_job
 from poller.metrics import PollerMetrics
 from poller.records import Failure, Job, UploadVerdict
 from poller.storage import Storage
+from poller.text import describe_error
 from poller.whatsapp import Source, WhatsApp
 
 log = logging.getLogger(__name__)

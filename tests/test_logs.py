@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from poller.config import Settings
-from poller.logs import JsonFormatter, PlainFormatter, Redactor, secrets_of
+from poller.logs import JsonFormatter, PlainFormatter, secrets_of
+from poller.redaction import Redactor
 from poller.sandbox.faults import Fault
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi

@@ -54,12 +54,14 @@ def test_migrating_again_changes_nothing(empty_database: str) -> None:
     migrated(empty_database)
     held = catalog(empty_database)
     marked = sql(empty_database, "select * from _yoyo_migration order by 1")
+    logged = sql(empty_database, "select * from _yoyo_log order by 1")
 
     again = migrated(empty_database)
 
     assert (again.applied, again.differences) == ([], [])
     assert catalog(empty_database) == held
     assert sql(empty_database, "select * from _yoyo_migration order by 1") == marked
+    assert sql(empty_database, "select * from _yoyo_log order by 1") == logged
     assert sql(empty_database, "select * from yoyo_lock") == []
 
 

@@ -19,6 +19,8 @@ from poller.db import Database
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SECONDS_BETWEEN_LINES = 10.0
+"""How often a long command tells how far it is where nobody watches."""
 DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 

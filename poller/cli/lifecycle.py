@@ -12,7 +12,6 @@ import typer
 
 from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, need_an_answer, say, tell
 from poller.cli.operate import attachments, operate
-from poller.cli.progress import progress
 from poller.records import MediaCleanup
 
 MOST_DAYS = 36_500
@@ -46,6 +45,8 @@ def cleanup(
 
     Exits with 1 when some could not be deleted.
     """
+
+    from poller.cli.progress import progress
 
     def run(*, dry: bool) -> MediaCleanup:
         return operate(

@@ -25,7 +25,7 @@ from poller.cli.app import (
 )  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
-from poller.http import plain
+from poller.text import plain
 
 Answer = TypeVar("Answer")
 MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]

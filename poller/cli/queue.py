@@ -14,7 +14,6 @@ import typer
 from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say
 from poller.cli.files import uuid
 from poller.cli.operate import attachments, operate
-from poller.cli.progress import progress
 from poller.config import Settings
 from poller.db import Database
 
@@ -74,6 +73,8 @@ def queue(
 def _queue_missing(
     since: timedelta | None, limit: int | None, *, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
+    from poller.cli.progress import progress
+
     ask("Queue all media that is missing?", yes=yes, dry_run=dry_run)
     settings = Settings.from_env()
     found: Counter[str] = Counter()

@@ -13,11 +13,19 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, DryRun, Yes, app, connected, need_an_answer, say
-from poller.cli.progress import SECONDS_BETWEEN_LINES
+from poller.cli.app import (
+    FAILED,
+    SECONDS_BETWEEN_LINES,
+    DryRun,
+    Yes,
+    app,
+    connected,
+    need_an_answer,
+    say,
+)
 from poller.config import Settings
-from poller.http import plain
 from poller.records import Difference, Fix, StoredFile
+from poller.text import plain
 
 KINDS = ("orphan", "missing", "differs")
 
