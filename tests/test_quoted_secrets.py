@@ -15,7 +15,7 @@ from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
-from tests.helpers import everything, is_stored, pgmedia, queue_media, sha256, store
+from tests.helpers import everything, is_stored, make_due, pgmedia, queue_media, sha256, store
 
 JPEG = SAMPLES[0].read()
 COMMANDS = [
@@ -81,38 +81,44 @@ async def test_the_doctor_does_not_show_the_anon_key(
         assert_hidden(done.stdout + done.stderr, storage, whatsapp)
 
 
-@pytest.mark.usefixtures("buckets")
+@pytest.mark.parametrize(
+    ("route", "number"), [("describe", 3), ("download", 3), ("upload", 0), ("upload", 4)]
+)
 async def test_no_poller_logs_or_keeps_it(
+    db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller,
+    route: str, number: int,
+) -> None:  # fmt: skip
+    api, secret = (
+        (storage, storage.service_key) if route == "upload" else (whatsapp, whatsapp.token)
+    )
+    api.faults.once(route, quoting(secret)[number])
+    await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller("--drain")
+
+    assert await poller.ended() == 0
+
+    kept = json.dumps(await everything(db))
+    assert "[hidden]" in kept or number == 4
+    assert_hidden(poller.log.read_text() + kept, storage, whatsapp)
+
+
+async def test_no_removal_keeps_it(
     db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
 ) -> None:
-    """Describing, downloading, uploading and removing."""
-    for route, api, secret in (
-        ("describe", whatsapp, whatsapp.token), ("download", whatsapp, whatsapp.token),
-        ("upload", storage, storage.service_key),
-    ):  # fmt: skip
-        for fault in quoting(secret):
-            api.faults.once(route, fault)
-            await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-            poller = await start_poller("--drain")
-            assert await poller.ended() == 0
-            assert_hidden(poller.log.read_text(), storage, whatsapp)
-            assert_hidden(json.dumps(await everything(db)), storage, whatsapp)
-            await db.execute("delete from media_pauses")
-            await db.execute("delete from media")
-    for fault in quoting(storage.service_key):
-        media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-        await (await start_poller("--drain")).ended()
-        await is_stored(db, media)
-        await db.execute("select delete_media($1)", media)
-        await db.execute("update media_deletion_queue set due_at = now() - interval '1 s'")
-        storage.faults.once("remove", fault)
-        poller = await start_poller("--drain")
-        await poller.ended()
-        assert "not removed" in poller.log.read_text()
-        assert_hidden(poller.log.read_text(), storage, whatsapp)
-        assert_hidden(json.dumps(await everything(db)), storage, whatsapp)
-        await db.execute("delete from media_pauses")
-        await db.execute("delete from media_deletion_queue")
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    await (await start_poller("--drain")).ended()
+    await is_stored(db, media)
+    await db.execute("select delete_media($1)", media)
+    await make_due(db)
+    storage.faults.once("remove", quoting(storage.service_key)[0])
+    poller = await start_poller("--drain")
+
+    assert await poller.ended() == 0
+
+    assert "not removed" in poller.log.read_text()
+    kept = json.dumps(await everything(db))
+    assert "[hidden]" in kept
+    assert_hidden(poller.log.read_text() + kept, storage, whatsapp)
 
 
 def assert_hidden(text: str, storage: StorageApi, whatsapp: WhatsAppApi) -> None:
