@@ -74,8 +74,7 @@ class Pipeline:
         try:
             return await self._process(job, attempt)
         except LeaseLostError as error:
-            log.warning("lease lost: %s", error)
-            return Outcome(LEASE_LOST)
+            return await self._lost(job, error)
         except ProviderError as error:
             failure = error.failure
         except SpoolError as error:
@@ -231,11 +230,17 @@ class Pipeline:
         try:
             verdict = await persistently(lambda: self.database.fail(job, failure))
         except LeaseLostError as error:
-            log.warning("lease lost: %s", error)
-            await persistently(lambda: self.database.note_late_failure(job, failure))
-            return Outcome(LEASE_LOST)
+            return await self._lost(job, error, failure)
         log.warning("%s, %s: %s", verdict.verdict, verdict.failure_code, failure.text)
         return Outcome(verdict.verdict, verdict.failure_code)
+
+    async def _lost(
+        self, job: Job, error: LeaseLostError, failure: Failure | None = None
+    ) -> Outcome:
+        """The database has refused the result; what WhatsApp has answered it may want to know."""
+        log.warning("lease lost: %s", error)
+        await persistently(lambda: self.database.note_late_answer(job, failure))
+        return Outcome(LEASE_LOST)
 
 
 def _of_spool(error: SpoolError) -> Failure:

@@ -14,7 +14,7 @@ import pytest
 import typer.main
 
 from poller import __version__
-from poller.cli.app import app
+from poller.cli.app import SECTIONS, app
 from tests.docs.cli_page import keys, rows
 from tests.helpers import add_message, everything, pgmedia, queue_media, sql, store
 from tests.test_cli_operate import Run, dead, run
@@ -84,6 +84,18 @@ def test_the_page_names_no_other_commands() -> None:
     assert set(rows()) == set(commands())
     group: Any = typer.main.get_command(app)
     assert "Exit codes: 0 done;" in str(group.help)
+
+
+def test_help_has_every_command_once_and_whole_sentences(tmp_path: Path) -> None:
+    group: Any = typer.main.get_command(app)
+
+    said = pgmedia("--help", cwd=tmp_path).stdout
+
+    assert sorted(name for names in SECTIONS.values() for name in names) == sorted(group.commands)
+    for section in SECTIONS:
+        assert f"\n{section}:\n" in said
+    assert "..." not in said.partition("Options:")[2]
+    assert max(map(len, said.splitlines())) <= 80
 
 
 async def world(db: Any) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import pty
 import re
 import signal
 import sys
@@ -15,10 +16,15 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
-from poller.sandbox.samples import SAMPLES
+from poller.sandbox.demo_messages import send_messages
+from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage_files import METADATA
+from poller.sandbox.whatsapp import WhatsAppApi
+from tests.docs.conftest import BIN, run_in_shell
+from tests.docs.fences import fences
 from tests.helpers import eventually, sha256
 
 MESSAGES = 200
@@ -40,7 +46,7 @@ class Demo:
         """Wait until the output matches; the first group."""
 
         def search() -> str | None:
-            found = re.search(pattern, self.output.read_text())
+            found = re.search(pattern, self.output.read_text(), re.MULTILINE)
             assert found or not self.ended, self.output.read_text()
             return found[1] if found else None
 
@@ -85,16 +91,16 @@ Start = Callable[..., Awaitable[Demo]]
 
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a demo that is no terminal's; at the end nothing of it may be left."""
+    """Start a demo, by default no terminal's; at the end nothing of it may be left."""
     started: list[Demo] = []
 
-    async def start_demo(*arguments: str) -> Demo:
+    async def start_demo(*arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> Demo:
         output = tmp_path / f"output-{len(started)}.txt"
         with output.open("wb") as stream:
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "poller", "demo", *arguments,
                 env={"PATH": os.environ["PATH"], "PGMEDIA_TEST_DEMO": str(tmp_path)},
-                cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
+                cwd=tmp_path, stdin=stdin, stdout=stream, stderr=stream,
             )  # fmt: skip
         started.append(Demo(process, tmp_path, output))
         return started[-1]
@@ -160,11 +166,13 @@ async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
 async def test_the_demo_from_begin_to_end(start: Start) -> None:
     demo = await start("--messages", str(MESSAGES), "--keep")
     dsn = await demo.shown(r"psql (\S+)")
-    await demo.shown(r"(stays up until Ctrl-C)")
+    await demo.shown(r"(limit 5;)")
     db: Any = await asyncpg.connect(dsn)
     await check_end_state(demo, db, MESSAGES)
     (data,) = {one.split()[2] for one in demo.processes() if "/postgres -D" in one}
-    for statement in re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE):
+    statements = re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE)
+    assert len(statements) == 2
+    for statement in statements:
         assert await db.fetch(statement)
     db.terminate()
 
@@ -175,6 +183,44 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     output = demo.output.read_text()
     assert "Traceback" not in output
     assert str(demo.files) in output
+    assert not (demo.folder / "sandbox" / ".env").exists()
+
+
+async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        demo = await start("--messages", "1", stdin=theirs)
+        await demo.shown(r"(stays up until Ctrl-C)")
+        assert await demo.interrupt() == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+
+
+async def test_its_commands_and_the_readme_work_on_it(start: Start) -> None:
+    demo = await start("--messages", "25", "--keep")
+    dsn = await demo.shown(r"psql (\S+)")
+    folder = Path(await demo.shown(r"cd (\S+)"))
+    await demo.shown(r"(limit 5;)")
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    environment = {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    (queue,) = [one.text for one in fences("sql") if "insert into messages" in one.text
+                and one.file == "README.md"]  # fmt: skip
+
+    for name in ("status", "show", "url"):
+        command = await demo.shown(rf"^\S*pgmedia ({name}.*)")
+        ran = await run_in_shell(f"pgmedia {command}", environment, folder)
+        assert ran.code == 0, ran.output
+    db: Any = await asyncpg.connect(dsn)
+    media = await db.fetchval(queue)
+    poll = await run_in_shell("pgmedia poll --drain", environment, folder)
+    url = await run_in_shell(f"pgmedia url {media}", environment, folder)
+
+    assert poll.code == 0, poll.output
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(url.output.strip())).content == variant(SAMPLES[0], 2_000_000)
+    db.terminate()
+    assert await demo.interrupt() == 0
 
 
 async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:
@@ -232,3 +278,18 @@ async def test_it_does_not_touch_what_is_configured(start: Start, tmp_path: Path
     demo = await start("--messages", "1")
 
     assert await asyncio.wait_for(demo.process.wait(), 60) == 0
+
+
+async def test_no_number_is_refused_so_often_that_it_is_left_alone(db: Any) -> None:
+    whatsapp = WhatsAppApi()
+
+    await send_messages(whatsapp, db, 2500)
+
+    expired = await db.fetch(
+        "select count(*) filter (where not whatsapp_media_id = any ($1)) as refusals"
+        " from media join messages on messages.id = message_id group by phone_number_id",
+        list(whatsapp._media),  # pyright: ignore[reportPrivateUsage]
+    )
+    most = await db.fetchval("select refusals_per_hour from media_settings")
+    assert len(expired) == 3
+    assert 0 < max(row["refusals"] for row in expired) < most

@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from poller import __version__
 from poller.config import Settings, settings_table
@@ -33,8 +34,30 @@ def settings_help() -> str:
     return "\b\n" + "\n".join(line or " " for line in lines)
 
 
+SECTIONS = {
+    "Set up": ("migrate", "buckets", "doctor", "schedule", "settings"),
+    "Run": ("poll", "webhook", "demo"),
+    "Look": ("status", "show", "url", "report"),
+    "Work with the queue": ("queue", "retry", "cancel", "pause", "resume"),
+    "Keep and delete": ("hold", "release", "delete", "cleanup", "reconcile"),
+}
+"""The commands as `--help` lists them."""
+
+
+class Commands(TyperGroup):
+    """Lists the commands by what they are for, each with its whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        for section, names in SECTIONS.items():
+            rows = [(name, self.commands[name].get_short_help_str(limit=1000)) for name in names]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="pgmedia",
+    cls=Commands,
     help="Keep the media of WhatsApp messages: the database decides, the poller moves bytes.\n\n"
     "Exit codes: 0 done; 1 it could not be done, or something is wrong; 2 a setting or an argument"
     " is wrong; 130 stopped by Ctrl-C. What changes something asks first; --yes answers, and is"

@@ -61,7 +61,7 @@ def demo(
     ] = 200,
     keep: Annotated[
         bool | None,
-        typer.Option(help="Keep the database up afterwards until Ctrl-C; so on a terminal."),
+        typer.Option(help="Keep all of it up afterwards until Ctrl-C; so on a terminal."),
     ] = None,
     real: Annotated[
         bool,

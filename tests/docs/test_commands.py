@@ -20,8 +20,8 @@ STATIC = {
     r"pip install \.": "test_wheel.py installs what it would",
     r"cat > \.env": "test_first_steps.py",
     r"yoyo (list|rollback)": "test_rollback.py",
-    r"docker (build|run|compose) ": "needs an engine and images; tests/deploy checks the files",
-    r"(python3 -m venv|/opt/pgmedia/bin/pip|install|cp) ": "for root; tests/deploy has the files",
+    r"docker (build|run|compose) ": "needs an engine; run by tests/docker",
+    r"(python3 -m venv|/opt/pgmedia/bin/|install|cp) ": "for root; tests/deploy has the files",
     r"systemctl ": "needs systemd at work; tests/system/test_deploy.py verifies the units",
     r"kubectl ": "needs a cluster; tests/deploy validates the manifests",
 }

@@ -52,6 +52,23 @@ async def test_a_claim_does_not_read_them_again(db: Any) -> None:
 
 
 @pytest.mark.usefixtures("dead_rows")
+async def test_marks_follow_what_dies_behind_them(db: Any) -> None:
+    await queue_many(db, 3 * DEAD)
+    await db.execute(
+        "update media_processing_queue set due_at = now() - interval '30 minutes'"
+        " where status = 'pending'"
+    )
+    await db.execute("delete from media_processing_queue where status = 'pending'")
+    await queue_many(db, 5)
+    await db.execute(
+        "update media_sources set due_from = array_fill(now() - interval '1 hour', array[10])"
+    )
+
+    assert await blocks_read(db, 1) > 3 * DEAD
+    assert await blocks_read(db, 1) < 100
+
+
+@pytest.mark.usefixtures("dead_rows")
 async def test_what_is_queued_meanwhile_is_claimed_at_once(db: Any) -> None:
     late = await queue_media(db, phone_number_id="1")
     urgent = await queue_media(db, phone_number_id="1", priority=1)
