@@ -16,7 +16,7 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.attempt import Outcome
+from poller.attempt import GIVEN_BACK, Outcome
 from poller.db import DATABASE_AWAY, Database, Listener, WrongProjectError
 from poller.deletions import Remover
 from poller.logs import of_job
@@ -168,7 +168,7 @@ class Poller:
         return len(jobs)
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:
-        job = self._running.pop(task)
+        job, outcome = self._running.pop(task), Outcome(GIVEN_BACK)
         if task.cancelled():
             self._unfinished.append(job)
         elif (error := task.exception()) is not None:
@@ -176,10 +176,10 @@ class Poller:
             self._give_up(error)
         else:
             outcome = task.result()
-            extra = of_job(job, outcome=outcome.verdict)
-            if outcome.code is not None:
-                extra["code"] = outcome.code
-            log.info("attempt %s: %s", job.attempt, outcome, extra=extra)
+        extra = of_job(job, outcome=outcome.verdict)
+        if outcome.code is not None:
+            extra["code"] = outcome.code
+        log.info("attempt %s: %s", job.attempt, outcome, extra=extra)
         self._wake.set()
 
     async def _finish(self) -> None:
@@ -193,7 +193,6 @@ class Poller:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*self._pipeline.discards, return_exceptions=True)
                 if self._unfinished:
-                    log.info("giving back %s attachments", len(self._unfinished))
                     await self._database.release(self._unfinished)
                 await self._remover.give_back()
                 await self._database.leave()

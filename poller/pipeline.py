@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.attempt import Attempt, Outcome
+from poller.attempt import GIVEN_BACK, Attempt, Outcome
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
 from poller.http import ProviderError
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 LEASE_LOST = "lease lost"
-GIVEN_BACK = "given back"
 
 RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between calls to a database that is away; the last one repeats."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import pty
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -184,6 +185,25 @@ async def test_on_a_terminal_it_asks(
     assert "[y/N]" in said
     assert "Aborted" in said
     assert await everything(db) == before
+
+
+async def test_ctrl_c_at_the_question(db: Any, operator: str, tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "poller", "pause", SCOPE,
+        env={"PATH": os.environ["PATH"], "TERM": "dumb", "DATABASE_URL": operator},
+        cwd=tmp_path, stdin=theirs, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    os.close(theirs)
+    assert process.stderr is not None
+    asked = await process.stderr.readuntil(b"[y/N]")
+    assert asked.decode() == f"Pause {SCOPE}? [y/N]"
+
+    process.send_signal(signal.SIGINT)
+
+    assert await asyncio.wait_for(process.wait(), 30) == 130
+    os.close(ours)
+    assert await db.fetch("select from media_pauses") == []
 
 
 async def test_a_demo_on_what_is_yours_says_what_that_is(

@@ -66,6 +66,24 @@ async def test_every_line_about_a_job_has_its_media_id(
         assert "media_id" in one or "media" not in one["message"].partition(":")[0]
 
 
+async def test_the_last_line_of_what_is_given_back(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller(**JSON, PGMEDIA_GRACE_SECONDS="0.1")
+    await stall.reached.wait()
+    poller.terminate()
+    await poller.ended()
+
+    (line,) = of(poller, media)
+
+    assert (line["outcome"], line["attempt"], line["level"]) == ("given back", 1, "info")
+    assert (await status(db, media))["status"] == "pending"
+    stall.released.set()
+
+
 async def test_plain_lines_on_a_terminal(
     db: Any, environment: dict[str, str], buckets: None, whatsapp: WhatsAppApi, tmp_path: Path
 ) -> None:

@@ -24,7 +24,7 @@ from poller.cli import (
     serve,
     show,
 )
-from poller.cli.app import FAILED, WRONG_SETTINGS, app
+from poller.cli.app import FAILED, STOPPED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY, WrongProjectError
 from poller.errors import OperatorError
@@ -83,7 +83,7 @@ def main() -> None:
         what = "" if a_file else "cannot reach the database: "
         _fail([what + describe_error(error)], FAILED)
     except KeyboardInterrupt:
-        os._exit(130)
+        os._exit(STOPPED)
 
 
 def _fail(lines: list[str], code: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -19,6 +20,7 @@ from poller.config import Settings, settings_table
 from poller.db import Database
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+STOPPED = 128 + signal.SIGINT
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 SECONDS_BETWEEN_LINES = 10.0
 """How often a long command tells how far it is where nobody watches."""
@@ -94,7 +96,12 @@ def ask(question: str | Callable[[], str], *, yes: bool, dry_run: bool) -> None:
     if yes or dry_run:
         return
     need_an_answer(yes=yes, dry_run=dry_run)
-    typer.confirm(question if isinstance(question, str) else question(), abort=True, err=True)
+    try:
+        typer.confirm(question if isinstance(question, str) else question(), abort=True, err=True)
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise typer.Exit(STOPPED) from None
+        raise
 
 
 def need_an_answer(*, yes: bool, dry_run: bool) -> None:
