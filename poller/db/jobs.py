@@ -201,6 +201,13 @@ class Jobs(Pool):
             "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
         )
 
+    async def release_deletions(self, deletions: Sequence[Deletion], begun: Sequence[bool]) -> None:
+        """Give files back that were not removed, or of which that is not known, if `begun`."""
+        await self._value(
+            "select public.release_media_deletions($1, $2, $3, $4)",
+            self.poller, *_keys(deletions), begun,
+        )  # fmt: skip
+
     async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
         """Report files that were not removed; returns the failure code."""
         return await self._value(
