@@ -227,7 +227,7 @@ async def make_contents(db: Any, poller: Database, number: int) -> list[Content]
         begun = await poller.begin_upload(leader, content, 1000, facts)
         place = UUID(int=9 - len(found))
         await db.execute("update media_objects set id = $1 where id = $2", place, begun.object_id)
-        calls = {
+        calls: dict[str, Callable[[], Awaitable[Any]]] = {
             "describe": partial(poller.describe, joining, "image/jpeg", 1000, content),
             "begin": partial(poller.begin_upload, joining, content, 1000, facts),
             "finish": partial(poller.finish_upload, leader, content, place, {}),
@@ -272,7 +272,7 @@ async def test_groups_of_two_kinds_never_wait_for_each_other(
     poller = await Database.connect(f"{database}?deadlock_timeout=10ms", "poller-1", 4)
     contents = await make_contents(db, poller, 3)
     met: list[asyncpg.PostgresError] = []
-    fetch = poller._fetch
+    fetch = poller._fetch  # pyright: ignore[reportPrivateUsage]
 
     async def watched(*told: Any, **named: Any) -> Any:
         try:

@@ -6,19 +6,35 @@
 from __future__ import annotations
 
 import logging
+import mmap
 import re
 from typing import Any
 
 import pypdf
-from pypdf.generic import ArrayObject, DictionaryObject
+from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, StreamObject
 
 from poller.checks.content import Content, Facts
 
 DEEPEST = 50
 """Levels of the page tree; real ones have a few."""
 
-LAUNCH = re.compile(rb"/S\s*/Launch\b")
-SCRIPT = re.compile(rb"/S\s*/JavaScript\b|/JavaScript\s*\d+ \d+ R")
+MOST_OBJECT_STREAM_BYTES = 134_217_728
+"""Unpacked, of all the streams together that have objects in them."""
+
+GAP = rb"(?:[\0\s]|%[^\r\n]{0,500}[\r\n])*"
+"""What may be between two words of a PDF: white space and comments, too short to slow a search."""
+
+
+def _name(name: str) -> bytes:
+    """A pattern for a name, any letter of which may be written as # and two digits."""
+    letters = (rb"(?:%c|#%x|#%X)" % (ord(one), ord(one), ord(one)) for one in name)
+    return b"/" + b"".join(letters) + rb"(?![\w#])"
+
+
+LAUNCH = re.compile(_name("S") + GAP + _name("Launch"))
+SCRIPT = re.compile(
+    _name("S") + GAP + _name("JavaScript") + b"|" + _name("JavaScript") + GAP + rb"\d+ \d+ R"
+)
 
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
 logging.getLogger("pypdf").propagate = False
@@ -27,10 +43,7 @@ logging.getLogger("pypdf").propagate = False
 def parse(content: Content, facts: Facts) -> None:
     facts.checked_by = f"pypdf {pypdf.__version__}"
     reader = pypdf.PdfReader(content.rewound(), strict=False)
-    if LAUNCH.search(content.data):
-        facts.flags.add("pdf_launch")
-    if SCRIPT.search(content.data):
-        facts.flags.add("pdf_script")
+    _search(content.data, facts)
     if reader.is_encrypted:
         facts.flags.add("encrypted")
         return  # its page tree may need the password
@@ -39,6 +52,31 @@ def parse(content: Content, facts: Facts) -> None:
     facts.details["pages"] = int(str(pages["/Count"]))
     _look_at_actions(root, facts)
     _open_first_page(pages)
+    _look_into_object_streams(reader, facts)
+
+
+def _search(data: bytes | mmap.mmap, facts: Facts) -> None:
+    if LAUNCH.search(data):
+        facts.flags.add("pdf_launch")
+    if SCRIPT.search(data):
+        facts.flags.add("pdf_script")
+
+
+def _look_into_object_streams(reader: pypdf.PdfReader, facts: Facts) -> None:
+    """What is packed into them no search of the bytes finds."""
+    unpacked = 0
+    for number in {stream for stream, _ in reader.xref_objStm.values()}:
+        stream = reader.get_object(IndirectObject(number, 0, reader))
+        if not isinstance(stream, StreamObject):
+            raise TypeError("an object stream is none")
+        objects = stream.get_data()
+        unpacked += len(objects)
+        if unpacked > MOST_OBJECT_STREAM_BYTES:
+            facts.object_to(
+                "bomb", f"its objects unpack to more than {MOST_OBJECT_STREAM_BYTES} bytes"
+            )
+            return
+        _search(objects, facts)
 
 
 def _dictionary(thing: Any) -> DictionaryObject:

@@ -9,7 +9,7 @@ from poller.metadata.parts import Buffer, Part, dropped, needed_exif
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NEEDED = frozenset(
-    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs sPLT"
+    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs"
     b" acTL fcTL fdAT".split()
 )
 KINDS = {b"tEXt": "text", b"zTXt": "text", b"iTXt": "text", b"tIME": "time"}
