@@ -72,9 +72,11 @@ def demo(
 ) -> None:
     """Send WhatsApp messages with media of all formats through the real poller, on stand-ins.
 
-    With --real it asks first: what it writes stays there. With --dry-run it says where that is.
+    Needs pip install 'pgmedia[sandbox]', unless --real has a database to work on. With --real it
+    asks first: what it writes stays there. With --dry-run it says where that is.
     """
     from poller.sandbox.demo import announce, configuration, run_demo
+    from poller.sandbox.postgres import NoProgramsError
 
     if real and (configured := configuration()):
         where = " and ".join(one for one in ("DATABASE_URL", "SUPABASE_URL") if one in configured)
@@ -83,4 +85,8 @@ def demo(
         announce(configuration() if real else {})
         return
     stay = sys.stdin.isatty() if keep is None else keep
-    raise typer.Exit(asyncio.run(run_demo(folder, messages, keep=stay, real=real)))
+    try:
+        code = asyncio.run(run_demo(folder, messages, keep=stay, real=real))
+    except NoProgramsError as error:
+        give_up(str(error))
+    raise typer.Exit(code)
