@@ -15,22 +15,22 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.attempt import Attempt, Outcome
+from poller.attempt import GIVEN_BACK, Attempt, Outcome
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
-from poller.http import ProviderError, describe_error
+from poller.http import ProviderError
 from poller.inspector import InspectionError, Inspector
 from poller.logs import about_job
 from poller.metrics import PollerMetrics
 from poller.records import Failure, Job, UploadVerdict
 from poller.storage import Storage
+from poller.text import describe_error
 from poller.whatsapp import Source, WhatsApp
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 LEASE_LOST = "lease lost"
-GIVEN_BACK = "given back"
 
 RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between calls to a database that is away; the last one repeats."""

@@ -54,12 +54,14 @@ def test_migrating_again_changes_nothing(empty_database: str) -> None:
     migrated(empty_database)
     held = catalog(empty_database)
     marked = sql(empty_database, "select * from _yoyo_migration order by 1")
+    logged = sql(empty_database, "select * from _yoyo_log order by 1")
 
     again = migrated(empty_database)
 
     assert (again.applied, again.differences) == ([], [])
     assert catalog(empty_database) == held
     assert sql(empty_database, "select * from _yoyo_migration order by 1") == marked
+    assert sql(empty_database, "select * from _yoyo_log order by 1") == logged
     assert sql(empty_database, "select * from yoyo_lock") == []
 
 
@@ -170,7 +172,7 @@ async def test_a_killed_migration_says_what_to_do(empty_database: str) -> None:
     await blocking.start()
     await blocker.execute("lock table media in share row exclusive mode")
     victim = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "poller", "migrate",
+        sys.executable, "-m", "poller", "migrate", "--yes",
         env={"PATH": os.environ["PATH"], "DATABASE_URL": empty_database},
     )  # fmt: skip
     watcher: Any = await asyncpg.connect(empty_database)

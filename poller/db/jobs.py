@@ -22,7 +22,8 @@ CLAIM = (  # by name, so that the function of a newer version may answer more
 
 # Each for one job, and for a group of them, in the order that they come in.
 DESCRIBE = (
-    "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
+    "select verdict, reason, max_bytes from public.describe_media_sources("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::text], array[$5::bigint], array[$6::text])",
     """
     select answer.verdict, answer.reason, answer.max_bytes
     from unnest($1::uuid[]) with ordinality job (id, place)
@@ -32,7 +33,10 @@ DESCRIBE = (
     """,
 )
 BEGIN = (
-    "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
+    "select verdict, reason, object_id, bucket_name, storage_path, content_type, cache_control,"
+    " stored_hash, encoding from public.begin_media_uploads("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::text], array[$5::bigint], array[$6::text],"
+    " array[$7::jsonb])",
     """
     select answer.verdict, answer.reason, answer.object_id, answer.bucket_name, answer.storage_path,
         answer.content_type, answer.cache_control, answer.stored_hash, answer.encoding
@@ -44,7 +48,8 @@ BEGIN = (
     """,
 )
 FINISH = (
-    "select public.finish_media_upload($1, $2, $3, $4, $5)",
+    "select waited from public.finish_media_uploads("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::uuid], array[$5::jsonb])",
     """
     select answer.waited
     from unnest($1::uuid[]) with ordinality job (id, place)
@@ -195,6 +200,13 @@ class Jobs(Pool):
         await self._value(
             "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
         )
+
+    async def release_deletions(self, deletions: Sequence[Deletion], begun: Sequence[bool]) -> None:
+        """Give files back that were not removed, or of which that is not known, if `begun`."""
+        await self._value(
+            "select public.release_media_deletions($1, $2, $3, $4)",
+            self.poller, *_keys(deletions), begun,
+        )  # fmt: skip
 
     async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
         """Report files that were not removed; returns the failure code."""

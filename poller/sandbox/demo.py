@@ -99,14 +99,16 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
         asyncio.get_running_loop().add_signal_handler(one, interrupt)
     console = Console()
     configured = configuration() if real else {}
-    announce(console, configured)
+    announce(configured)
     files, settings = (folder / "files").resolve(), (folder / ".env").resolve()
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
     finished = False
     try:
         async with open_world(files, configured) as world:
-            await _run_to_end(world, "buckets", DATABASE_URL=world.dsn)  # an operator's work
+            await _run_to_end(
+                world, "buckets", "--yes", DATABASE_URL=world.dsn
+            )  # an operator's work
             connection: Any = await asyncpg.connect(world.dsn)
             media = await _work(world, connection, messages)
             await print_report(console, connection, media)
@@ -156,8 +158,9 @@ def configuration() -> dict[str, str]:
     return {name: values[name] for name in names if name in values}
 
 
-def announce(console: Console, configured: Mapping[str, str]) -> None:
+def announce(configured: Mapping[str, str]) -> None:
     """Say what is real and what a stand-in."""
+    console = Console()
     for part, name in (("Postgres", "DATABASE_URL"), ("Supabase Storage", "SUPABASE_URL")):
         real = f"yours, from {name}" if name in configured else "a stand-in on this machine"
         console.print(f"{part}: {real}")

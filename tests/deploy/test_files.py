@@ -126,6 +126,15 @@ def test_everything_runs_a_command_that_there_is() -> None:
         used |= set(re.findall(r"^ExecStart=\S+/pgmedia (\S+)$", unit.read_text("utf-8"), re.M))
 
     assert used == {"migrate", "buckets", "poll", "webhook"}
+    calls = [one["containers"][0]["args"] for one in pods().values()]
+    calls += [
+        one["command"]
+        for one in services().values()
+        if one.get("image") == "pgmedia" and "profiles" not in one
+    ]
+    for name, *options in calls:  # nobody is there to be asked
+        can_ask = any("--yes" in one.opts for one in group.commands[name].params)
+        assert ("--yes" in options) == can_ask, name
     assert used <= set(group.commands)
 
 

@@ -36,7 +36,7 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
 
 @pytest.mark.parametrize("command", NEEDED)
 def test_compose_gives_each_service_what_it_needs(command: str) -> None:
-    (service,) = [one for one in services().values() if one.get("command") == [command]]
+    (service,) = [one for one in services().values() if one.get("command", [None])[0] == command]
 
     assert set(service["environment"]) == NEEDED[command]
 

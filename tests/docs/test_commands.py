@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from poller.sandbox.samples import SAMPLES
-from tests.docs.conftest import Shell, StoreFile
+from tests.docs.conftest import Shell, StoreFile, answered
 from tests.docs.fences import CHECKOUT, Command, commands
 from tests.helpers import claim, fail, queue_media
 
@@ -26,8 +26,6 @@ STATIC = {
     r"kubectl ": "needs a cluster; tests/deploy validates the manifests",
 }
 """Commands that no test of this module runs, and who does."""
-ASKS = ("pgmedia retry --failed", "pgmedia delete")
-"""Commands that ask on a terminal; here they are given the answer."""
 
 
 def run_here() -> list[Command]:
@@ -75,10 +73,7 @@ async def test_a_command_works(
     )
     media = await prepare(db, store_file)
     text = command.text.replace(PRINTED_ID, str(media))
-    if text.startswith(ASKS):
-        text += " --yes"
-
-    ran = await shell(text)
+    ran = await shell(answered(text))
 
     assert ran.code == 0, ran.output
 
@@ -87,7 +82,7 @@ def test_nothing_is_listed_in_vain() -> None:
     texts = [command.text for command in commands()]
     for pattern in STATIC:
         assert any(re.match(pattern, text) for text in texts), pattern
-    for beginning in (*PREPARED, *ASKS):
+    for beginning in PREPARED:
         assert any(text.startswith(beginning) for text in texts), beginning
 
 

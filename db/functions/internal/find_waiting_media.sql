@@ -7,8 +7,11 @@ language plpgsql
 volatile
 set search_path = ''
 as $$
+declare
+    v_id uuid;
+    v_waiting uuid[] := '{}'::uuid[];
 begin
-    return array(
+    for v_id in
         select q.id
         from public.media_processing_queue q
         join public.media m on m.id = q.id
@@ -23,7 +26,10 @@ begin
         order by q.id
         for key share of m
         for update of q
-    );
+    loop
+        v_waiting := v_waiting || v_id;
+    end loop;
+    return v_waiting;
 end;
 $$;
 

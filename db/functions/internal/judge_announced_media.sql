@@ -1,17 +1,18 @@
--- A file as it is announced, its bytes not known: the bucket that it seems to belong in, how many bytes it may
--- have, and a reason against it, or nulls.
+-- A file as it is announced, its bytes not known: whether it seems to belong in a public bucket, how many bytes
+-- it may have, and a reason against it, or nulls.
 
 create or replace function public.judge_announced_media(p_media public.media, p_mime_type text, p_file_size bigint)
-returns table (bucket public.media_buckets, max_bytes bigint, code text, explanation text)
+returns table (is_public boolean, max_bytes bigint, code text, explanation text)
 language plpgsql
 stable
 set search_path = ''
 as $$
 declare
     v_format public.media_formats := public.find_media_format(coalesce(p_mime_type, p_media.mime_type));
+    v_bucket public.media_buckets := public.route_media_content(p_media.media_type, v_format);
 begin
-    bucket := public.route_media_content(p_media.media_type, v_format);
-    max_bytes := public.get_size_limit(bucket);
+    is_public := v_bucket.is_public;
+    max_bytes := public.get_size_limit(v_bucket);
     if p_file_size > max_bytes then
         code := 'too_large';
         explanation := format('%s bytes announced, %s allowed', p_file_size, max_bytes);
@@ -24,4 +25,4 @@ end;
 $$;
 
 comment on function public.judge_announced_media is
-    'The bucket for a file that is announced so, the most bytes it may have, and a reason why it is not fetched (too_large, type_not_allowed), or nulls. p_mime_type and p_file_size: what the media endpoint said, nulls when it was not asked.';
+    'Whether the bucket for a file that is announced so is public (null: there is none yet), the most bytes it may have, and a reason why it is not fetched (too_large, type_not_allowed), or nulls. p_mime_type and p_file_size: what the media endpoint said, nulls when it was not asked.';

@@ -11,11 +11,12 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_jobs public.media_processing_queue[];
+    v_job public.media_processing_queue;
+    v_jobs public.media_processing_queue[] := '{}'::public.media_processing_queue[];
     v_lost record;
 begin
-    v_jobs := array(
-        select q
+    for v_job in
+        select q.*
         from public.media_processing_queue q
         join public.media m on m.id = q.id
         where q.id = any (p_ids)
@@ -26,7 +27,9 @@ begin
         order by q.id
         for key share of m
         for update of q
-    );
+    loop
+        v_jobs := v_jobs || v_job;
+    end loop;
     if cardinality(v_jobs) < cardinality(p_ids) then
         select k.* into v_lost
         from unnest(p_ids, p_tokens) k (id, token)

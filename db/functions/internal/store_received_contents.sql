@@ -3,8 +3,7 @@
 
 create or replace function public.store_received_contents(
     p_jobs public.media_processing_queue[],
-    p_received public.media_objects[],
-    p_buckets public.media_buckets[]
+    p_received public.media_objects[]
 )
 returns table (
     id uuid,
@@ -29,6 +28,7 @@ declare
         array(select r.is_public from unnest(p_received) r));
     v_verdicts text[] := public.settle_media_contents(p_jobs, v_objects);
     v_object public.media_objects;
+    v_bucket public.media_buckets;
     v_placed public.media_objects[] := '{}'::public.media_objects[];
 begin
     for i in 1..cardinality(p_jobs) loop
@@ -42,7 +42,8 @@ begin
         v_object.file_size := p_received[i].file_size;
         v_object.mime_type := p_received[i].mime_type;
         v_object.checks := p_received[i].checks;
-        encoding := public.plan_media_encoding(p_buckets[i], v_object.mime_type, v_object.file_size, v_object.checks);
+        select b.* into v_bucket from public.media_buckets b where b.bucket_name = p_received[i].bucket_name;
+        encoding := public.plan_media_encoding(v_bucket, v_object.mime_type, v_object.file_size, v_object.checks);
         if encoding is not null then
             update public.media_objects o
             set file_size = v_object.file_size, mime_type = v_object.mime_type, checks = v_object.checks
@@ -52,7 +53,7 @@ begin
             return next;
             object_id := null;
         else
-            v_object.bucket_name := p_buckets[i].bucket_name;
+            v_object.bucket_name := v_bucket.bucket_name;
             v_object.stored_type := null;
             v_object.stored_hash := v_object.content_hash;
             v_object.stored_size := v_object.file_size;
@@ -68,4 +69,4 @@ end;
 $$;
 
 comment on function public.store_received_contents is
-    'Reserve contents that were received (p_received: objects with content_hash, is_public, file_size, mime_type and checks), record them, and say what is next for each job: upload (where to and with which headers), encode (as encoding tells), deduplicated or joined. Each array has a place for each job.';
+    'Reserve contents that were received (p_received: objects with content_hash, is_public, bucket_name, file_size, mime_type and checks), record them, and say what is next for each job: upload (where to and with which headers), encode (as encoding tells), deduplicated or joined. Each array has a place for each job.';

@@ -36,8 +36,8 @@ as $$
 declare
     v_jobs public.media_processing_queue[] := public.lock_media_jobs(p_poller, p_ids, p_tokens);
     v_fit public.media_processing_queue[] := '{}'::public.media_processing_queue[];
-    v_received public.media_objects[] := '{}'::public.media_objects[];
-    v_buckets public.media_buckets[] := '{}'::public.media_buckets[];
+    v_received public.media_objects;
+    v_all_received public.media_objects[] := '{}'::public.media_objects[];
     v_media public.media[] := array(
         select m from public.media m where m.id = any (p_ids) order by array_position(p_ids, m.id));
     v_judged record;
@@ -48,23 +48,28 @@ begin
         select j.* into v_judged
         from public.judge_received_content(
             v_media[i], p_content_hashes[i], p_file_sizes[i], p_mime_types[i], p_checks[i]) j;
+        v_received.content_hash := p_content_hashes[i];
+        v_received.is_public := v_judged.is_public;
+        v_received.bucket_name := v_judged.bucket_name;
+        v_received.file_size := p_file_sizes[i];
+        v_received.mime_type := v_judged.mime_type;
+        v_received.checks := v_judged.checks;
         if v_judged.code is null then
             v_fit := v_fit || v_jobs[i];
-            v_received := v_received || v_judged.received;
-            v_buckets := v_buckets || v_judged.bucket;
+            v_all_received := v_all_received || v_received;
         else
             return query
             select p_ids[i], r.verdict, v_judged.code, null::uuid, r.bucket_name, r.storage_path, r.content_type, r.cache_control,
                 null::text, null::jsonb
             from public.refuse_received_content(
-                v_jobs[i], v_media[i], v_judged.received, v_judged.code, v_judged.explanation) r;
+                v_jobs[i], v_media[i], v_received, v_judged.code, v_judged.explanation) r;
         end if;
     end loop;
     if v_fit <> '{}' then
         return query
         select s.id, s.verdict, null::text, s.object_id, s.bucket_name, s.storage_path, s.content_type, s.cache_control,
             s.stored_hash, s.encoding
-        from public.store_received_contents(v_fit, v_received, v_buckets) s;
+        from public.store_received_contents(v_fit, v_all_received) s;
     end if;
 end;
 $$;

@@ -43,13 +43,13 @@ begin
             verdict := 'rejected';
             perform public.bury_media_job(id, reason, v_judged.explanation);
             return next;
-        elsif v_media[i].whatsapp_sha256 is null or (v_judged.bucket).bucket_name is null then
+        elsif v_media[i].whatsapp_sha256 is null or v_judged.is_public is null then
             verdict := 'download';
             return next;
         else
             v_settled := v_settled || v_jobs[i];
             v_announced := v_announced || v_media[i];
-            v_are_public := v_are_public || (v_judged.bucket).is_public;
+            v_are_public := v_are_public || v_judged.is_public;
             v_most[i] := max_bytes;
             v_hashes[i] := v_media[i].whatsapp_sha256;
         end if;

@@ -3,113 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import pty
 import re
 import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx
 import pytest
 
-from poller.sandbox.demo_messages import send_messages
-from poller.sandbox.samples import SAMPLES, variant
+from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage_files import METADATA
-from poller.sandbox.whatsapp import WhatsAppApi
-from tests.docs.conftest import BIN, run_in_shell
-from tests.docs.fences import fences
+from tests.demo.conftest import Demo, Start
 from tests.helpers import eventually, sha256
 
 MESSAGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A demo in a process and a folder of its own."""
-
-    process: asyncio.subprocess.Process
-    folder: Path
-    output: Path
-
-    @property
-    def files(self) -> Path:
-        return self.folder / "sandbox" / "files"
-
-    async def shown(self, pattern: str) -> str:
-        """Wait until the output matches; the first group."""
-
-        def search() -> str | None:
-            found = re.search(pattern, self.output.read_text(), re.MULTILINE)
-            assert found or not self.ended, self.output.read_text()
-            return found[1] if found else None
-
-        return await eventually(search)
-
-    @property
-    def ended(self) -> bool:
-        return self.process.returncode is not None
-
-    async def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return await asyncio.wait_for(self.process.wait(), 30)
-
-    def processes(self) -> list[str]:
-        """The command lines of all processes that belong to this demo, in any session."""
-        found: list[str] = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdecimal() and self.mark in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_text().replace("\0", " "))
-        return found
-
-    def environment_of(self, words: str) -> dict[str, str]:
-        """The environment of the process of this demo that has these words in its command line."""
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                environ = (entry / "environ").read_bytes() if entry.name.isdecimal() else b""
-                if self.mark in environ and words in (entry / "cmdline").read_text().replace(
-                    "\0", " "
-                ):
-                    pairs = (one.partition("=") for one in environ.decode().split("\0"))
-                    return {name: value for name, _, value in pairs}
-        return {}
-
-    @property
-    def mark(self) -> bytes:
-        return f"PGMEDIA_TEST_DEMO={self.folder}\0".encode()
-
-
-Start = Callable[..., Awaitable[Demo]]
-
-
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a demo, by default no terminal's; at the end nothing of it may be left."""
-    started: list[Demo] = []
-
-    async def start_demo(*arguments: str, stdin: int = asyncio.subprocess.DEVNULL) -> Demo:
-        output = tmp_path / f"output-{len(started)}.txt"
-        with output.open("wb") as stream:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "poller", "demo", *arguments,
-                env={"PATH": os.environ["PATH"], "PGMEDIA_TEST_DEMO": str(tmp_path)},
-                cwd=tmp_path, stdin=stdin, stdout=stream, stderr=stream,
-            )  # fmt: skip
-        started.append(Demo(process, tmp_path, output))
-        return started[-1]
-
-    yield start_demo
-    for one in started:
-        if not one.ended:
-            one.process.kill()
-            await one.process.wait()
 
 
 async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
@@ -186,43 +94,6 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     assert not (demo.folder / "sandbox" / ".env").exists()
 
 
-async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
-    ours, theirs = pty.openpty()
-    try:
-        demo = await start("--messages", "1", stdin=theirs)
-        await demo.shown(r"(stays up until Ctrl-C)")
-        assert await demo.interrupt() == 0
-    finally:
-        os.close(ours)
-        os.close(theirs)
-
-
-async def test_its_commands_and_the_readme_work_on_it(start: Start) -> None:
-    demo = await start("--messages", "25", "--keep")
-    dsn = await demo.shown(r"psql (\S+)")
-    folder = Path(await demo.shown(r"cd (\S+)"))
-    await demo.shown(r"(limit 5;)")
-    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
-    environment = {"PATH": f"{BIN}:{os.environ['PATH']}"}
-    (queue,) = [one.text for one in fences("sql") if "insert into messages" in one.text
-                and one.file == "README.md"]  # fmt: skip
-
-    for name in ("status", "show", "url"):
-        command = await demo.shown(rf"^\S*pgmedia ({name}.*)")
-        ran = await run_in_shell(f"pgmedia {command}", environment, folder)
-        assert ran.code == 0, ran.output
-    db: Any = await asyncpg.connect(dsn)
-    media = await db.fetchval(queue)
-    poll = await run_in_shell("pgmedia poll --drain", environment, folder)
-    url = await run_in_shell(f"pgmedia url {media}", environment, folder)
-
-    assert poll.code == 0, poll.output
-    async with httpx.AsyncClient() as client:
-        assert (await client.get(url.output.strip())).content == variant(SAMPLES[0], 2_000_000)
-    db.terminate()
-    assert await demo.interrupt() == 0
-
-
 async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:
     demo = await start("--messages", "2000")
     await eventually(lambda: any(demo.files.rglob("*.jpg")))
@@ -278,18 +149,3 @@ async def test_it_does_not_touch_what_is_configured(start: Start, tmp_path: Path
     demo = await start("--messages", "1")
 
     assert await asyncio.wait_for(demo.process.wait(), 60) == 0
-
-
-async def test_no_number_is_refused_so_often_that_it_is_left_alone(db: Any) -> None:
-    whatsapp = WhatsAppApi()
-
-    await send_messages(whatsapp, db, 2500)
-
-    expired = await db.fetch(
-        "select count(*) filter (where not whatsapp_media_id = any ($1)) as refusals"
-        " from media join messages on messages.id = message_id group by phone_number_id",
-        list(whatsapp._media),  # pyright: ignore[reportPrivateUsage]
-    )
-    most = await db.fetchval("select refusals_per_hour from media_settings")
-    assert len(expired) == 3
-    assert 0 < max(row["refusals"] for row in expired) < most
