@@ -15,15 +15,15 @@ from pydantic import SecretStr
 from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
-    describe_error,
     first_bytes,
     json_object,
     longest,
     network_code,
-    plain,
     retry_after,
 )
 from poller.records import Failure
+from poller.redaction import Redactor
+from poller.text import describe_error, plain
 
 TOKEN_HOSTS = ("graph.facebook.com",)
 TOKEN_DOMAINS = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
@@ -57,6 +57,7 @@ class WhatsApp:
         self._client = client
         self._api_url = api_url
         self._token = token
+        self._redact = Redactor([token.get_secret_value()])
         self._phone_id = phone_id
         self._timeout = timeout
 
@@ -71,7 +72,7 @@ class WhatsApp:
             ):
                 body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
         except NETWORK_ERRORS as error:
-            raise _network_failure(error) from error
+            raise _network_failure(error, self._redact) from error
         file_url = body.get("url")
         if not isinstance(file_url, str):
             raise ProviderError(Failure("whatsapp", "the answer has no url", http_status=200))
@@ -96,11 +97,11 @@ class WhatsApp:
             ):
                 body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
         except NETWORK_ERRORS as error:
-            raise _network_failure(error) from error
+            raise _network_failure(error, self._redact) from error
         if not isinstance(body.get("id"), str):
             text = "the answer is none of the Graph API: see WHATSAPP_API_URL"
             raise ProviderError(Failure("whatsapp", text, http_status=200))
-        return plain(body.get("verified_name") or body.get("name") or body["id"])
+        return self._redact(plain(body.get("verified_name") or body.get("name") or body["id"]))
 
     async def download(self, url: str, max_bytes: int, write: Callable[[bytes], object]) -> None:
         """Write the bytes behind a URL in pieces, cut off one byte past `max_bytes`."""
@@ -123,7 +124,7 @@ class WhatsApp:
                 raise ProviderError(replace(error.failure, provider_code="network")) from error
             raise
         except NETWORK_ERRORS as error:
-            raise _network_failure(error) from error
+            raise _network_failure(error, self._redact) from error
         if announced is not None and int(announced) != received:
             text = f"{received} of {announced} bytes received"
             raise ProviderError(Failure("whatsapp", text, provider_code="truncated"))
@@ -145,7 +146,7 @@ class WhatsApp:
                 "Accept-Encoding": "identity",
             },
         )
-        return _Answer(self._client, request, self._token)
+        return _Answer(self._client, request, self._redact)
 
     def _media_url(self, media_id: str) -> httpx.URL:
         """The media id as one segment below the API, whatever it is made of."""
@@ -172,12 +173,15 @@ class WhatsApp:
 
 
 class _Answer:
-    """A streamed response that is a success, or a ProviderError."""
+    """A streamed response that is a success, or a ProviderError, which says nothing of the token.
 
-    def __init__(self, client: httpx.AsyncClient, request: httpx.Request, token: SecretStr) -> None:
+    Of a malformed one Meta's message quotes the whole.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, request: httpx.Request, redact: Redactor) -> None:
         self._client = client
         self._request = request
-        self._token = token
+        self._redact = redact
         self._response: httpx.Response | None = None
 
     async def __aenter__(self) -> httpx.Response:
@@ -186,7 +190,7 @@ class _Answer:
             if self._response.is_success:
                 return self._response
         except NETWORK_ERRORS as error:
-            raise _network_failure(error) from error
+            raise _network_failure(error, self._redact) from error
         body = b""
         try:
             with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
@@ -195,7 +199,7 @@ class _Answer:
             await self._close()
             raise
         await self._close()
-        raise ProviderError(_refusal(self._response, body, self._token))
+        raise ProviderError(_refusal(self._response, self._redact.answer(body)))
 
     async def __aexit__(self, *_: object) -> None:
         await self._close()
@@ -205,18 +209,14 @@ class _Answer:
             await self._response.aclose()
 
 
-def _refusal(response: httpx.Response, body: bytes, token: SecretStr) -> Failure:
-    """A Graph error by its code; anything else by its HTTP status.
-
-    Of a malformed token Meta's message quotes the whole: it is taken out.
-    """
+def _refusal(response: httpx.Response, body: bytes) -> Failure:
+    """A Graph error by its code; anything else by its HTTP status."""
     error: Any = json_object(body).get("error")
     code, message = None, f"HTTP {response.status_code}"
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         code = _text(fields.get("code"))
         message = _text(fields.get("message")) or message
-        message = message.replace(token.get_secret_value(), "...")
     return Failure(
         "whatsapp",
         message[:500],
@@ -230,10 +230,9 @@ def _unsafe(text: str) -> ProviderError:
     return ProviderError(Failure("whatsapp", text[:500], provider_code="unsafe_url"))
 
 
-def _network_failure(error: BaseException) -> ProviderError:
-    return ProviderError(
-        Failure("whatsapp", describe_error(error), provider_code=network_code(error))
-    )
+def _network_failure(error: BaseException, redact: Redactor) -> ProviderError:
+    text = redact(describe_error(error))
+    return ProviderError(Failure("whatsapp", text, provider_code=network_code(error)))
 
 
 def _text(value: object) -> str | None:

@@ -143,10 +143,13 @@ class Jobs(Pool):
         )  # fmt: skip
         return FailureVerdict(**row)
 
-    async def note_late_failure(self, job: Job, failure: Failure) -> None:
-        """Tell what was refused as a report, as the lease was lost: it may count all the same."""
-        call = "select public.note_late_failure($1, $2, $3)"
-        await self._value(call, failure.source, job.phone_number_id, failure.http_status)
+    async def note_late_answer(self, job: Job, failure: Failure | None) -> None:
+        """Tell what was heard after the lease was lost: this failure, or none."""
+        call = "select public.note_late_answer($1, $2, $3, $4, $5, $6)"
+        told = (
+            (failure.source, failure.provider_code, failure.http_status) if failure else [None] * 3
+        )
+        await self._value(call, job.id, job.fencing_token, job.phone_number_id, *told)
 
     async def discard_upload(self, bucket_name: str, storage_path: str, *, answered: bool) -> None:
         """See that an upload leaves no file, unless it is in use. `answered`: it has ended."""
@@ -197,6 +200,13 @@ class Jobs(Pool):
         await self._value(
             "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
         )
+
+    async def release_deletions(self, deletions: Sequence[Deletion], begun: Sequence[bool]) -> None:
+        """Give files back that were not removed, or of which that is not known, if `begun`."""
+        await self._value(
+            "select public.release_media_deletions($1, $2, $3, $4)",
+            self.poller, *_keys(deletions), begun,
+        )  # fmt: skip
 
     async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
         """Report files that were not removed; returns the failure code."""

@@ -9,12 +9,13 @@ import httpx
 from pydantic import SecretStr
 
 from poller.http import first_bytes, json_object
+from poller.redaction import Redactor
 from poller.storage import ANSWER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status, headers, and the first ANSWER_BYTES of the body."""
+    """An HTTP status, headers, and the first ANSWER_BYTES of the body, without the key."""
 
     status: int
     headers: httpx.Headers
@@ -47,6 +48,7 @@ async def ask(
 ) -> Answer:
     """Ask with this key, or without any. Raises NETWORK_ERRORS and httpx.InvalidURL."""
     headers = {"Accept-Encoding": "identity"}
+    redact = Redactor([] if key is None else [key.get_secret_value()])
     if content_type is not None:
         headers["Content-Type"] = content_type
     if key is not None:
@@ -56,6 +58,5 @@ async def ask(
         asyncio.timeout(seconds),
         client.stream(method, url, headers=headers, content=content) as response,
     ):
-        return Answer(
-            response.status_code, response.headers, await first_bytes(response, ANSWER_BYTES)
-        )
+        body = redact.answer(await first_bytes(response, ANSWER_BYTES))
+        return Answer(response.status_code, response.headers, body)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.conftest import Connect
-from tests.helpers import claim, make_due, queue_many, queue_media
+from tests.helpers import blocked, claim, make_due, queue_many, queue_media
 
 DEAD = 600
 
@@ -107,6 +108,22 @@ async def test_the_allowance_of_a_number_holds(db: Any) -> None:
     assert len(await claim(db)) == 15  # one was claimed before, and one is kept back
 
     assert len(await claim(db)) == 0
+
+
+@pytest.mark.usefixtures("dead_rows")
+async def test_a_claim_while_a_migration_changes_the_tables(connect: Connect, db: Any) -> None:
+    """It waits, and goes on with the tables as they are then, whatever it has planned before."""
+    claiming, migrating = await connect(), await connect()
+    assert len(await claim(claiming, 1)) == 1
+    async with migrating.transaction():
+        for table in ("media_sources", "media_processing_queue", "media_settings"):
+            await migrating.execute(f"alter table {table} add column added text default 'x'")
+        claimed = asyncio.create_task(claim(claiming))
+        await blocked(db, claiming)
+
+    assert len(await claimed) == 3
+    assert await marks(db) == 1
+    assert await claim(claiming) == {}
 
 
 async def test_a_queue_without_dead_rows_is_not_marked(db: Any) -> None:

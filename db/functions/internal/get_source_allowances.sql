@@ -1,8 +1,8 @@
 -- How many more jobs of each source may be in work: none while it is paused, one to probe it after a
 -- pause, else what is left of its limit. Every job in work may be refused until its bytes are here, so
--- it counts as if it had been; and so does, for an hour, every one that ended unheard. One request is
--- kept back for the time after a crash of everything, when one job after the other has to show that
--- the number is well.
+-- it counts as if it had been; and so does, for an hour, every one that ended unheard. A sixth of the
+-- limit is kept back for the time after a crash of everything, when one job after the other has to show
+-- that its own request is granted, and some of these may be killed, too.
 
 create or replace function public.get_source_allowances(p_sources text[])
 returns table (source text, jobs integer)
@@ -16,7 +16,7 @@ begin
         when p.until > now() then 0
         when p.scope is not null and w.probes > 0 then 0
         when p.scope is not null then least(1, l.requests - w.jobs)
-        else greatest(l.requests - 1, least(l.requests, 1)) - w.jobs
+        else greatest(l.requests - greatest(s.refusals_per_hour / 6, 1), least(l.requests, 1)) - w.jobs
     end::integer
     from public.media_settings s
     cross join public.media_sources m

@@ -7,18 +7,23 @@ volatile
 set search_path = ''
 as $$
 declare
-    v_heard public.media_processing_queue[];
+    v_by_webhook uuid[] := array(
+        select j.id from unnest(p_jobs) j where j.source_url is not null and not j.source_answered);
+    v_asked uuid[] := array(
+        select j.id from unnest(p_jobs) j where j.source_url is null or j.source_answered);
 begin
     update public.media_processing_queue q
     set bytes_received = true
-    where q.id = any (array(select j.id from unnest(p_jobs) j));
+    where q.id = any (v_by_webhook || v_asked);
 
-    v_heard := array(select j from unnest(p_jobs) j where not j.source_answered); -- else forgiven when it was
-    if v_heard <> '{}' then
-        perform public.forgive_unheard_requests(v_heard);
+    if v_by_webhook <> '{}' then
+        perform public.forgive_unheard_requests(v_by_webhook, array['webhook url']);
+    end if;
+    if v_asked <> '{}' then
+        perform public.forgive_unheard_requests(v_asked, array['metadata', 'download']);
     end if;
 end;
 $$;
 
 comment on function public.note_media_received is
-    'Record that the files of these jobs were handed out by WhatsApp, and forget their numbers'' earlier unheard requests.';
+    'Record that the files of these jobs were handed out by WhatsApp, and forget the files'' earlier unheard requests of that kind.';

@@ -34,7 +34,7 @@ begin
         join unnest(v_ids, p_mime_types, p_file_sizes, p_sha256s) k (id, mime_type, file_size, sha256) on k.id = j.id
         where num_nonnulls(k.mime_type, k.file_size, k.sha256) > 0);
     perform public.end_source_pauses(v_answered);
-    perform public.forgive_unheard_requests(v_answered);
+    perform public.forgive_unheard_requests(array(select a.id from unnest(v_answered) a), array['metadata']);
     return v_media;
 end;
 $$;

@@ -56,6 +56,7 @@ begin
             claimed_at = clock_timestamp(),
             source_answered = false,
             bytes_received = false,
+            source_url = case when q.source_url_until > now() then q.source_url end,
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s
         where q.id = any (v_picked)
@@ -68,7 +69,7 @@ begin
     )
     select c.id, c.fencing_token, c.attempts::integer, c.whatsapp_media_id,
         nullif(substr(c.source, length('whatsapp:') + 1), 'default'),
-        case when c.attempts = 1 and c.source_url_until > now() then c.source_url end,
+        c.source_url,
         extract(epoch from c.claimed_at - c.due_at)::double precision
     from claimed c
     order by c.priority, c.due_at, c.id;
@@ -76,5 +77,5 @@ end;
 $$;
 
 comment on function public.claim_media_jobs is
-    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
+    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, while that lives and until an attempt has failed with it. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
 grant execute on function public.claim_media_jobs to media_poller;
