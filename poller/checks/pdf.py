@@ -21,8 +21,12 @@ DEEPEST = 50
 MOST_OBJECT_STREAM_BYTES = 134_217_728
 """Unpacked, of all the streams together that have objects in them."""
 
-GAP = rb"(?:[\0\s]|%[^\r\n]{0,500}[\r\n])*"
-"""What may be between two words of a PDF: white space and comments, too short to slow a search."""
+MOST_GAP_BYTES = 4096
+"""Of white space and comments between two words: no writer leaves any."""
+
+WHITE = b"\0\t\n\f\r "
+MOST_LAUNCHES = 1000
+"""A name that is there more often has no other reason than to make a search of it slow."""
 
 
 def _name(name: str) -> bytes:
@@ -31,10 +35,8 @@ def _name(name: str) -> bytes:
     return b"/" + b"".join(letters) + rb"(?![\w#])"
 
 
-LAUNCH = re.compile(_name("S") + GAP + _name("Launch"))
-SCRIPT = re.compile(
-    _name("S") + GAP + _name("JavaScript") + b"|" + _name("JavaScript") + GAP + rb"\d+ \d+ R"
-)
+LAUNCH, SCRIPT = re.compile(_name("Launch")), re.compile(_name("JavaScript"))
+TYPE_OF_ACTION = re.compile(rb"/(?:S|#53)\Z")
 
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
 logging.getLogger("pypdf").propagate = False
@@ -56,10 +58,33 @@ def parse(content: Content, facts: Facts) -> None:
 
 
 def _search(data: bytes | mmap.mmap, facts: Facts) -> None:
-    if LAUNCH.search(data):
+    if _launches(data):
         facts.flags.add("pdf_launch")
     if SCRIPT.search(data):
         facts.flags.add("pdf_script")
+
+
+def _launches(data: bytes | mmap.mmap) -> bool:
+    for number, found in enumerate(LAUNCH.finditer(data)):
+        if number == MOST_LAUNCHES:
+            return True
+        before = data[max(0, found.start() - MOST_GAP_BYTES) : found.start()]
+        if _is_type_of_action(before):
+            return True
+    return False
+
+
+def _is_type_of_action(before: bytes) -> bool:
+    """Whether the last word is /S, behind any white space and comments."""
+    while True:
+        before = before.rstrip(WHITE)
+        if TYPE_OF_ACTION.search(before, max(0, len(before) - 4)):
+            return True
+        line = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
+        comment = before.find(b"%", line)
+        if comment < 0:
+            return line == 0 and len(before) > MOST_GAP_BYTES // 2  # who knows where it begins
+        before = before[:comment]
 
 
 def _look_into_object_streams(reader: pypdf.PdfReader, facts: Facts) -> None:

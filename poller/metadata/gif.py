@@ -5,7 +5,7 @@ So do plain text extensions, which nothing shows.
 
 from __future__ import annotations
 
-from poller.metadata.parts import Buffer, Part, dropped
+from poller.metadata.parts import Buffer, Part, Parts, dropped
 
 IMAGE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
 CONTROL, PLAIN_TEXT, COMMENT, APPLICATION = 0xF9, 0x01, 0xFE, 0xFF
@@ -20,7 +20,7 @@ def split(data: Buffer) -> list[Part]:
         raise ValueError("no GIF")
     at = 13 + _table_bytes(data[10])
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts = [Part(view[:at])]
+    parts = Parts([Part(view[:at])])
     while data[at] != TRAILER:
         start = at
         if data[at] == IMAGE:

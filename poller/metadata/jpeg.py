@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 
-from poller.metadata.parts import Buffer, Part, dropped, needed_exif
+from poller.metadata.parts import MOST_PARTS, Buffer, Part, Parts, dropped, needed_exif
 
 START, END, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 IMAGE = {*range(0xC0, 0xD0), *range(0xDA, 0xE0)} - {0xC8}
@@ -28,7 +28,7 @@ def split(data: Buffer) -> list[Part]:
     if data[:2] != b"\xff\xd8":
         raise ValueError("no JPEG")
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts, at = [Part(data[:2])], 2
+    parts, at = Parts([Part(data[:2])]), 2
     while found := NEXT_MARKER.search(data, at):
         if found.start() != at:  # decoders pass over it, unless they take it for a marker
             if RESTART.search(data, at, found.start()):
@@ -58,6 +58,8 @@ def find_words(data: Buffer) -> list[tuple[int, int]]:
         marker, body = found[1][0], found.end() + 2
         if marker == END:
             return words
+        if len(words) >= MOST_PARTS:
+            raise ValueError(f"more than {MOST_PARTS} segments")
         if found.start() != at:
             words.append((at, found.start()))
         (length,) = struct.unpack_from(">H", data, found.end())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 
-from poller.metadata.parts import Buffer, Part, dropped, needed_exif
+from poller.metadata.parts import Buffer, Part, Parts, dropped, needed_exif
 
 NEEDED = {b"VP8X", b"VP8 ", b"VP8L", b"ANIM", b"ANMF", b"ALPH", b"ICCP"}
 FRAME, FRAME_HEADER = b"ANMF", 8 + 16
@@ -20,7 +20,7 @@ def split(data: Buffer) -> list[Part]:
     if end > len(data):
         raise ValueError("the WebP ends too early")
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts, at = list[Part](), 12
+    parts, at = Parts(), 12
     while at + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, at)
         parts.append(_judge(name, view[at : at + 8 + size]))

@@ -79,7 +79,7 @@ def test_the_names_of_parts_may_have_any_case() -> None:
         ("word/activeX/activeX1.xml", b"<ocx/>", {"activex"}),
         ("word/footer9.xml", b"<w:instrText> DDEAUTO c:\\x </w:instrText>", {"dde"}),
         ("word/footer9.xml", b"<w:fldSimple w:instr=' DDE excel x'/>", {"dde"}),
-        ("word/footer9.xml", b"<a>" + b" " * 262_140 + b"<w:instrText>DDE x</w:instrText></a>",
+        ("word/footer9.xml", b"<a>" + b" " * 262_127 + b"<w:instrText>DDE x</w:instrText></a>",
          {"dde"}),
         ("word/footer9.xml", b"<w:t>DDEAUTO, explained</w:t>", set[str]()),
         ("xl/externalLinks/externalLink1.xml", b"<x:ddeLink ddeService='cmd'/>", {"dde"}),
@@ -134,6 +134,8 @@ def packed(page: bytes) -> bytes:
         (b"/S /Launch /F (cmd.exe)", {"pdf_launch"}),
         (b"/#53 /L#61unch /F (cmd.exe)", {"pdf_launch"}),
         (b"/S% a comment\n/Launch /F (cmd.exe)", {"pdf_launch"}),
+        (b"/S %one\n%two\r  %\n\n /Launch /F (cmd.exe)", {"pdf_launch"}),
+        (b"/S%" + b"x" * 10_000 + b"\n/Launch /F (cmd.exe)", {"pdf_launch"}),
         (b"/S /JavaScript /JS (app.alert(1))", {"pdf_script"}),
         (b"/S /URI /URI (https://example.com/Launch)", set[str]()),
         (b"/S /Launcher", set[str]()),
@@ -144,6 +146,11 @@ def test_the_actions_of_a_pdf(tmp_path: Path, action: bytes, flags: set[str]) ->
 
     assert look(pdf(acts), tmp_path).flags == flags
     assert look(packed(acts), tmp_path).flags == flags
+
+
+def test_names_without_end_are_not_searched_for_long() -> None:
+    assert look(pdf(b"/X [" + b"/Launch\n" * 900 + b"]")).flags == set()
+    assert look(pdf(b"/X [" + b"/Launch\n" * 1001 + b"]")).flags == {"pdf_launch"}
 
 
 def test_objects_that_unpack_without_end_are_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,9 +59,9 @@ def bmp_with_gap(**options: object) -> bytes:
     return head + PLACE + plain[pixels_at:]
 
 
-def tiff_of_jpeg(compression: int) -> bytes:
+def tiff_of_jpeg(compression: int, more: bytes = b"") -> bytes:
     """As programs wrap a camera's JPEG, with all that is in it."""
-    strip = jpeg_with(segment(0xE1, b"Exif\0\0" + exif()[6:]), segment(0xFE, PLACE))
+    strip = jpeg_with(segment(0xE1, b"Exif\0\0" + exif()[6:]), segment(0xFE, PLACE), more)
     fields = {
         256: 60, 257: 40, 258: 8, 259: compression, 262: 6, 273: 0, 277: 3, 278: 40,
         279: len(strip),
@@ -215,3 +215,26 @@ def test_nothing_is_missing_of_a_tiff(mode: str, compression: str) -> None:
     assert shown(stripped) == shown(content)
     with Image.open(io.BytesIO(stripped)) as image:
         assert image.info["icc_profile"] == PROFILE
+
+
+MANY = 100_001
+SMALL = {
+    "JPEG": ("image/jpeg", jpeg_with(segment(0xFE, b"") * MANY)),
+    "GIF": ("image/gif", GIF[:-1] + b"\x21\xfe\0" * MANY + GIF[-1:]),
+    "PNG": ("image/png", saved(photo(60, 40), "PNG")[:-12] + chunk(b"prIv", b"") * MANY),
+}
+
+
+@pytest.mark.parametrize("form", SMALL)
+def test_parts_without_end_take_no_memory(form: str) -> None:
+    mime_type, content = SMALL[form]
+
+    assert find_metadata(content, mime_type) == [UNREADABLE]
+    with pytest.raises(ValueError, match="more than 100000 parts"):
+        drop_metadata(content, mime_type)
+
+
+def test_segments_without_end_in_a_strip_take_no_memory() -> None:
+    content = tiff_of_jpeg(7, segment(0xFE, b"x") * MANY)
+
+    assert find_metadata(content, "image/tiff") == [UNREADABLE]
