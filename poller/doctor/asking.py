@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
 from poller.http import first_bytes, json_object
@@ -17,7 +18,7 @@ class Answer:
     """An HTTP status, headers, and the first ANSWER_BYTES of the body."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -36,7 +37,7 @@ class Answer:
 
 
 async def ask(
-    client: httpx.AsyncClient,
+    session: aiohttp.ClientSession,
     method: str,
     url: str,
     seconds: float,
@@ -45,8 +46,8 @@ async def ask(
     content: bytes | None = None,
     content_type: str | None = None,
 ) -> Answer:
-    """Ask with this key, or without any. Raises NETWORK_ERRORS and httpx.InvalidURL."""
-    headers = {"Accept-Encoding": "identity"}
+    """Ask with this key, or without any. Raises NETWORK_ERRORS."""
+    headers: dict[str, str] = {}
     if content_type is not None:
         headers["Content-Type"] = content_type
     if key is not None:
@@ -54,8 +55,8 @@ async def ask(
         headers |= {"Authorization": f"Bearer {secret}", "apikey": secret}
     async with (
         asyncio.timeout(seconds),
-        client.stream(method, url, headers=headers, content=content) as response,
+        session.request(
+            method, url, headers=headers, data=content, allow_redirects=False
+        ) as response,
     ):
-        return Answer(
-            response.status_code, response.headers, await first_bytes(response, ANSWER_BYTES)
-        )
+        return Answer(response.status, response.headers, await first_bytes(response, ANSWER_BYTES))
