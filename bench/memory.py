@@ -140,7 +140,7 @@ async def polling(
     dsn: str, environment: dict[str, str], folder: Path
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A poller that is listening, with the rights of a poller."""
-    await run_command("buckets", environment | {"DATABASE_URL": dsn})
+    await run_command(environment | {"DATABASE_URL": dsn}, "buckets", "--yes")
     log = folder / "log"
     login = dsn.replace("postgres@", f"{USER}@")
     with log.open("wb") as stream:
@@ -156,9 +156,9 @@ async def polling(
         await poller.wait()
 
 
-async def run_command(command: str, environment: dict[str, str]) -> None:
+async def run_command(environment: dict[str, str], *command: str) -> None:
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "poller", command, env=environment,
+        sys.executable, "-m", "poller", *command, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
     output, _ = await process.communicate()

@@ -118,7 +118,7 @@ async def measure_door(bench: Bench, dsn: str) -> None:
                 "WHATSAPP_VERIFY_TOKEN": VERIFY_TOKEN,
                 "PGMEDIA_WEBHOOK_PORT": "0",
             }
-            async with running("buckets", environment) as buckets:
+            async with running("buckets", environment, "--yes") as buckets:
                 await buckets.wait()
             bench.report.table(
                 f"{CALLS_PER_SECOND} calls a second for {seconds} s, ms",
@@ -167,11 +167,11 @@ async def call(address: str, whatsapp: WhatsAppApi, seconds: int) -> Times:
 
 @asynccontextmanager
 async def running(
-    command: str, environment: dict[str, str]
+    command: str, environment: dict[str, str], *options: str
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """A `pgmedia` command, told to stop at the end."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "poller", command, env=environment,
+        sys.executable, "-m", "poller", command, *options, env=environment,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, limit=2**26,
     )  # fmt: skip
     try:

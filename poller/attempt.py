@@ -9,6 +9,8 @@ from typing import Any
 from poller.metrics import PollerMetrics, Step
 from poller.records import Job
 
+GIVEN_BACK = "given back"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

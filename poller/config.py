@@ -82,7 +82,7 @@ class Settings(BaseSettings):
         ge=1,
         le=1000,
         description="Attachments a poller works on at once. Of one phone number, all pollers "
-        "together ask for fewer than media_settings.refusals_per_hour (17) files at once.",
+        "together ask for five sixths of media_settings.refusals_per_hour (19) files at once.",
     )
     pgmedia_poll_seconds: float = Field(
         default=1.0,

@@ -139,27 +139,3 @@ def network_code(error: BaseException) -> Literal["unreachable", "network"]:
     """`unreachable` when there was no connection at all, so that nothing was sent."""
     none = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
     return "unreachable" if isinstance(error, none) else "network"
-
-
-def describe_error(error: BaseException) -> str:
-    """An error in one line: its kind, and what it says when it says something."""
-    return plain(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
-
-
-def plain(text: object) -> str:
-    """A foreign text in one line, without what Postgres cannot hold or a terminal would obey."""
-    return "".join(one if one.isprintable() else " " for one in str(text))
-
-
-def all_plain(value: Any) -> Any:
-    """A JSON value whose texts are all plain, names included; anything else in it as it was."""
-    match value:
-        case str():
-            return plain(value)
-        case dict():
-            items = cast("dict[str, Any]", value).items()
-            return {plain(name): all_plain(one) for name, one in items}
-        case list():
-            return [all_plain(one) for one in cast("list[Any]", value)]
-        case _:
-            return value

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, TextIO
-from urllib.parse import quote
 
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from poller.http import plain
 from poller.records import Job
+from poller.redaction import Redactor
+from poller.text import plain
 
 if TYPE_CHECKING:
     from poller.config import Settings
 
-HIDDEN = "[hidden]"
-QUERY = re.compile(r"(https?://[^\s?\"'<>\\]+)\?[^\s\"'<>\\]+")
-"""The query of a URL: what signs it is there."""
-BEARER = re.compile(r"\b(Bearer|Basic) +[^\s\"',]+", re.IGNORECASE)
-SHORTEST_SECRET = 4
-"""Shorter ones would blot out words that are no secret."""
 FIELDS = ("media_id", "attempt", "outcome", "code", "webhook")
 """What a line may say beside its message, by `extra`."""
 
@@ -43,27 +35,10 @@ def of_job(job: Job, **more: Any) -> dict[str, Any]:
     return {"media_id": str(job.id), "attempt": job.attempt, **more}
 
 
-class Redactor:
-    """Takes secrets out of a text, whoever wrote it."""
-
-    def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {
-            form
-            for one in secrets
-            for form in (one, quote(one, safe=""), json.dumps(one)[1:-1])
-            if len(form) >= SHORTEST_SECRET
-        }
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, longest_first))) if forms else None
-
-    def __call__(self, text: str) -> str:
-        if self._secrets is not None:
-            text = self._secrets.sub(HIDDEN, text)
-        return BEARER.sub(rf"\1 {HIDDEN}", QUERY.sub(rf"\1?{HIDDEN}", text))
-
-
 def secrets_of(settings: Settings) -> list[str]:
     """Every secret among the settings, and the passwords in the database's URL."""
+    from psycopg.conninfo import conninfo_to_dict
+
     values = [getattr(settings, name) for name in type(settings).model_fields]
     found = [one.get_secret_value() for one in values if isinstance(one, SecretStr)]
     parts = conninfo_to_dict(settings.database_url.get_secret_value())

@@ -16,14 +16,14 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.attempt import Outcome
+from poller.attempt import GIVEN_BACK, Outcome
 from poller.db import DATABASE_AWAY, Database, Listener, WrongProjectError
-from poller.deletions import remove_files
-from poller.http import describe_error, plain
+from poller.deletions import Remover
 from poller.logs import of_job
 from poller.pipeline import Pipeline
 from poller.records import Job
 from poller.side_tasks import keep_alive
+from poller.text import describe_error, plain
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +61,7 @@ class Poller:
         self._poll_seconds = poll_seconds
         self._grace_seconds = grace_seconds
         self._project_url = project_url
+        self._remover = Remover(self._database, pipeline.storage, pipeline.metrics.removals)
         self._wake = asyncio.Event()
         self._remove_wake = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -92,12 +93,14 @@ class Poller:
     def stop(self) -> None:
         """Claim nothing more; `run` returns when the work in hand is done or given back."""
         self._stopping.set()
+        self._remover.stop()
         self._wake.set()
 
     def stop_now(self) -> None:
         """As `stop`, without the grace time."""
         for task in self._running:
             task.cancel()
+        self._remover.stop_now()
         self.stop()
 
     async def run(self, *, drain: bool = False) -> None:
@@ -114,7 +117,7 @@ class Poller:
         side_tasks = [asyncio.create_task(keep_alive(one, self._give_up)) for one in keepers]
         try:
             await self._work(drain=drain)
-            while drain and not self._stopping.is_set() and await self._remove_files():
+            while drain and not self._stopping.is_set() and await self._remover.remove():
                 pass
             if drain:
                 await self._keep_house_once()
@@ -165,7 +168,7 @@ class Poller:
         return len(jobs)
 
     def _done(self, task: asyncio.Task[Outcome]) -> None:
-        job = self._running.pop(task)
+        job, outcome = self._running.pop(task), Outcome(GIVEN_BACK)
         if task.cancelled():
             self._unfinished.append(job)
         elif (error := task.exception()) is not None:
@@ -173,16 +176,15 @@ class Poller:
             self._give_up(error)
         else:
             outcome = task.result()
-            extra = of_job(job, outcome=outcome.verdict)
-            if outcome.code is not None:
-                extra["code"] = outcome.code
-            log.info("attempt %s: %s", job.attempt, outcome, extra=extra)
+        extra = of_job(job, outcome=outcome.verdict)
+        if outcome.code is not None:
+            extra["code"] = outcome.code
+        log.info("attempt %s: %s", job.attempt, outcome, extra=extra)
         self._wake.set()
 
     async def _finish(self) -> None:
         """Wait for the work in hand as long as the grace time lasts, then give the rest back."""
-        if self._running:
-            tasks = list(self._running)
+        if tasks := [*self._running, *self._remover.at_work]:
             await asyncio.wait(tasks, timeout=self._grace_seconds)
             for task in tasks:
                 task.cancel()
@@ -191,8 +193,8 @@ class Poller:
             async with asyncio.timeout(GOODBYE_SECONDS):
                 await asyncio.gather(*self._pipeline.discards, return_exceptions=True)
                 if self._unfinished:
-                    log.info("giving back %s attachments", len(self._unfinished))
                     await self._database.release(self._unfinished)
+                await self._remover.give_back()
                 await self._database.leave()
 
     async def _keep_leases(self) -> None:
@@ -237,16 +239,13 @@ class Poller:
             self._remove_wake.clear()
             removed = 0
             try:
-                removed = await self._remove_files()
+                removed = await self._remover.remove()
             except DATABASE_AWAY as error:
                 self._met_absence("files not removed", error)
             if not removed:
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(PROBE_SECONDS):
                         await self._remove_wake.wait()
-
-    async def _remove_files(self) -> int:
-        return await remove_files(self._database, self._pipeline.storage, self._metrics.removals)
 
     def _met_absence(self, what: str, error: BaseException) -> None:
         self._metrics.database_errors.inc()

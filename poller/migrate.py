@@ -15,11 +15,13 @@ from pydantic import SecretStr
 from yoyo import get_backend, read_migrations  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 from yoyo.exceptions import LockTimeout  # pyright: ignore[reportMissingTypeStubs]
 
+from poller.errors import OperatorError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
-class MigrationError(Exception):
-    """The database was not brought to this version. The message is for the operator."""
+class MigrationError(OperatorError):
+    """The database was not brought to this version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,16 @@ def migrate(database_url: SecretStr) -> Migrated:
             pending = backend.to_apply(migrations)
             names = [migration.id for migration in pending]
             backend.apply_migrations_only(pending)
-            backend.run_post_apply(migrations)
+            _install_functions(backend, migrations)
         held = {row[0] for row in backend.execute("select public.describe_media_schema()")}
         return Migrated(names, schema_differences(held))
+
+
+def _install_functions(backend: Any, migrations: Any) -> None:
+    """Run the hooks after migrations. Not by yoyo's own call: its log would grow with each run."""
+    for hook in migrations.post_apply:
+        with backend.copy() as copy:
+            hook.process_steps(copy, "apply")
 
 
 def pending_migrations(database_url: SecretStr) -> list[str]:

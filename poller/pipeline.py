@@ -15,22 +15,22 @@ from uuid import UUID
 
 import asyncpg
 
-from poller.attempt import Attempt, Outcome
+from poller.attempt import GIVEN_BACK, Attempt, Outcome
 from poller.content import Spool, SpoolError
 from poller.db import DATABASE_AWAY, Database, LeaseLostError, WrongProjectError
-from poller.http import ProviderError, describe_error
+from poller.http import ProviderError
 from poller.inspector import InspectionError, Inspector
 from poller.logs import about_job
 from poller.metrics import PollerMetrics
 from poller.records import Failure, Job, UploadVerdict
 from poller.storage import Storage
+from poller.text import describe_error
 from poller.whatsapp import Source, WhatsApp
 
 log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 LEASE_LOST = "lease lost"
-GIVEN_BACK = "given back"
 
 RECONNECT_SECONDS = (0.1, 0.5, 2.0, 5.0)
 """Waits between calls to a database that is away; the last one repeats."""
@@ -73,8 +73,7 @@ class Pipeline:
         try:
             return await self._process(job, attempt)
         except LeaseLostError as error:
-            log.warning("lease lost: %s", error)
-            return Outcome(LEASE_LOST)
+            return await self._lost(job, error)
         except ProviderError as error:
             failure = error.failure
         except SpoolError as error:
@@ -230,11 +229,17 @@ class Pipeline:
         try:
             verdict = await persistently(lambda: self.database.fail(job, failure))
         except LeaseLostError as error:
-            log.warning("lease lost: %s", error)
-            await persistently(lambda: self.database.note_late_failure(job, failure))
-            return Outcome(LEASE_LOST)
+            return await self._lost(job, error, failure)
         log.warning("%s, %s: %s", verdict.verdict, verdict.failure_code, failure.text)
         return Outcome(verdict.verdict, verdict.failure_code)
+
+    async def _lost(
+        self, job: Job, error: LeaseLostError, failure: Failure | None = None
+    ) -> Outcome:
+        """The database has refused the result; what WhatsApp has answered it may want to know."""
+        log.warning("lease lost: %s", error)
+        await persistently(lambda: self.database.note_late_answer(job, failure))
+        return Outcome(LEASE_LOST)
 
 
 def _of_spool(error: SpoolError) -> Failure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from poller.http import plain
+from poller.text import plain
 
 NEEDED = "SUPABASE_SERVICE_KEY must be a secret key (sb_secret_...) or that of service_role"
 

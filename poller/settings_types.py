@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qsl
 
-import httpx
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, SecretStr
 
 POSTGRES_HOST = r"([^\[\]:@,/?]*|\[[0-9a-fA-F:.]+\])(:[0-9]*)?"
@@ -24,6 +21,9 @@ NOT_IN_A_URL = re.compile(r"[^!-~]|[#]|%(?![0-9a-fA-F]{2})")
 
 def _postgres_url(value: SecretStr) -> SecretStr:
     """Refuse what a client would stumble over, as most of them then quote a part of it."""
+    import psycopg  # as httpx below: not for --help
+    from psycopg.conninfo import conninfo_to_dict
+
     url = value.get_secret_value()
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must begin with postgresql://")
@@ -45,6 +45,8 @@ def _postgres_url(value: SecretStr) -> SecretStr:
 
 
 def _http_url(value: str) -> str:
+    import httpx
+
     value = value.strip().rstrip("/")
     try:
         url = httpx.URL(value)
@@ -58,6 +60,8 @@ def _http_url(value: str) -> str:
 
 
 def _project_url(value: str) -> str:
+    import httpx
+
     if httpx.URL(value).path != "/":
         raise ValueError("must be the URL of the project alone, without a path")
     return value

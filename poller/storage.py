@@ -16,17 +16,17 @@ from poller.http import (
     NETWORK_ERRORS,
     NO_CONNECTION,
     ProviderError,
-    describe_error,
     first_bytes,
     is_success,
     json_list,
     json_object,
     longest,
     network_code,
-    plain,
     retry_after,
 )
 from poller.records import Failure, StoredFile
+from poller.redaction import Redactor
+from poller.text import describe_error, plain
 
 REMOVE_AT_MOST = 1000
 """Names that one call may remove."""
@@ -65,6 +65,7 @@ class Storage:
         self._session = session
         self._url = f"{project_url}/storage/v1"
         self._key = key
+        self._redact = Redactor([key.get_secret_value()])
         self._timeout = timeout
 
     async def upload(
@@ -156,9 +157,10 @@ class Storage:
             ):  # fmt: skip
                 body = await first_bytes(response, ANSWER_BYTES)
                 # a gateway may quote what it refuses, and a refusal's text is kept and shown
-                return _Answer(response, body.replace(key.encode(), b"..."))
+                return _Answer(response, self._redact.answer(body))
         except NETWORK_ERRORS as error:
-            failure = Failure("storage", describe_error(error), provider_code=network_code(error))
+            text = self._redact(describe_error(error))
+            failure = Failure("storage", text, provider_code=network_code(error))
             raise ProviderError(failure) from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import httpx
 from storage3 import AsyncStorageClient
@@ -11,18 +12,21 @@ from storage3.exceptions import StorageApiError
 from supabase import AsyncClientOptions, acreate_client
 
 from poller.config import Settings
-from poller.http import NO_CONNECTION, ProviderError, plain
+from poller.errors import OperatorError
+from poller.http import NO_CONNECTION, ProviderError
 from poller.records import Failure
+from poller.redaction import Redactor
 from poller.service_key import judge_service_key
 from poller.storage import ANSWER_BYTES
+from poller.text import plain
 
 FOREIGN = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
 """What the client raises on answers that are no JSON, or other JSON than was asked for."""
 NOT_FOUND = {"404", 404}
 
 
-class SupabaseError(Exception):
-    """Storage refused or did not answer. The message is for the operator, and shows no key."""
+class SupabaseError(OperatorError):
+    """Storage refused or did not answer. The message shows no key."""
 
 
 @asynccontextmanager
@@ -39,7 +43,7 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
     async with httpx.AsyncClient(
         timeout=settings.pgmedia_timeout_seconds,
         headers={"Accept-Encoding": "identity"},
-        event_hooks={"response": [_bound]},
+        event_hooks={"response": [partial(_bound, Redactor([key]))]},
     ) as http:
         try:
             options = AsyncClientOptions(httpx_client=http)
@@ -55,25 +59,26 @@ async def open_storage(settings: Settings) -> AsyncGenerator[AsyncStorageClient]
             raise SupabaseError(f"{where} gave an answer that is none of Supabase's") from None
 
 
-async def _bound(response: httpx.Response) -> None:
+async def _bound(redact: Redactor, response: httpx.Response) -> None:
     """Read no more of an answer than one of Storage's can have, and as it came: unasked, no
-    compression is undone."""
+    compression is undone. It may quote the key, and what is said of it must not."""
     response.headers.pop("Content-Encoding", None)
     assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101
-    response.stream = _Bounded(response.stream)
+    response.stream = _Bounded(response.stream, redact)
 
 
 class _Bounded(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, redact: Redactor) -> None:
         self._stream = stream
+        self._redact = redact
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        received = 0
+        body = bytearray()
         async for piece in self._stream:
-            received += len(piece)
-            if received > ANSWER_BYTES:
-                raise ValueError(received)
-            yield piece
+            body += piece
+            if len(body) > ANSWER_BYTES:
+                raise ValueError(len(body))
+        yield self._redact.answer(bytes(body))
 
     async def aclose(self) -> None:
         await self._stream.aclose()

@@ -14,14 +14,15 @@ from storage3.types import URLOptions
 
 from poller.config import Settings
 from poller.db import Database
+from poller.errors import OperatorError
 from poller.records import UrlPolicy
 from poller.supabase_client import NOT_FOUND, open_storage
 
 UNKNOWN, NOT_STORED, BAD_EXPIRY = "MD016", "MD019", "MD020"
 
 
-class UrlError(Exception):
-    """There is no URL to be had. The message is for whoever asked."""
+class UrlError(OperatorError):
+    """There is no URL to be had."""
 
 
 class ExpiryError(UrlError):

@@ -25,10 +25,10 @@ from starlette.types import Receive, Scope, Send
 from poller.config import Settings
 from poller.connection import GuardedConnection
 from poller.db import Database, DatabaseError, UnreadableError
-from poller.http import plain
 from poller.metrics import WebhookMetrics
 from poller.monitor import Monitor, NotWellError, monitored, reach
 from poller.serving import listen, url_of
+from poller.text import plain
 
 log = logging.getLogger(__name__)
 

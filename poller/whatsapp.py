@@ -17,16 +17,16 @@ from yarl import URL
 from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
-    describe_error,
     first_bytes,
     is_success,
     json_object,
     longest,
     network_code,
-    plain,
     retry_after,
 )
 from poller.records import Failure
+from poller.redaction import Redactor
+from poller.text import describe_error, plain
 
 TOKEN_HOSTS = ("graph.facebook.com",)
 TOKEN_DOMAINS = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
@@ -62,6 +62,7 @@ class WhatsApp:
         self._api_url = api_url
         self._api_origin = URL(api_url).origin()
         self._token = token
+        self._redact = Redactor([token.get_secret_value()])
         self._phone_id = phone_id
         self._timeout = timeout
 
@@ -89,7 +90,7 @@ class WhatsApp:
         if not isinstance(body.get("id"), str):
             text = "the answer is none of the Graph API: see WHATSAPP_API_URL"
             raise ProviderError(Failure("whatsapp", text, http_status=200))
-        return plain(body.get("verified_name") or body.get("name") or body["id"])
+        return self._redact(plain(body.get("verified_name") or body.get("name") or body["id"]))
 
     async def download(self, url: str, max_bytes: int, write: Callable[[bytes], object]) -> None:
         """Write the bytes behind a URL in pieces, cut off one byte past `max_bytes`."""
@@ -108,7 +109,7 @@ class WhatsApp:
                         return
                     write(piece)
         except NETWORK_ERRORS as error:  # never "unreachable": the host of one file is not the API
-            raise _network_failure(error, "network") from error
+            raise _network_failure(error, "network", self._redact) from error
         if announced is not None and int(announced) != received:
             text = f"{received} of {announced} bytes received"
             raise ProviderError(Failure("whatsapp", text, provider_code="truncated"))
@@ -131,11 +132,14 @@ class WhatsApp:
             ):
                 return json_object(await first_bytes(response, DESCRIPTION_BYTES))
         except NETWORK_ERRORS as error:
-            raise _network_failure(error, network_code(error)) from error
+            raise _network_failure(error, network_code(error), self._redact) from error
 
     @contextlib.asynccontextmanager
     async def _get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """An answer that is a success, its body yet to be read; else raises ProviderError."""
+        """An answer that is a success, its body yet to be read.
+
+        Else raises ProviderError, which has no token: of a malformed one Meta quotes the whole.
+        """
         token = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
         async with self._session.get(url, headers=token, allow_redirects=False) as response:
             if is_success(response):
@@ -144,7 +148,7 @@ class WhatsApp:
             body = b""
             with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
                 body = await first_bytes(response, DESCRIPTION_BYTES)
-            raise ProviderError(_refusal(response, body, self._token))
+            raise ProviderError(_refusal(response, self._redact.answer(body)))
 
     def _node_url(self, node: str) -> URL:
         """The node as one segment below the API, whatever it is made of."""
@@ -173,18 +177,14 @@ class WhatsApp:
         return url
 
 
-def _refusal(response: aiohttp.ClientResponse, body: bytes, token: SecretStr) -> Failure:
-    """A Graph error by its code; anything else by its HTTP status.
-
-    Of a malformed token Meta's message quotes the whole: it is taken out.
-    """
+def _refusal(response: aiohttp.ClientResponse, body: bytes) -> Failure:
+    """A Graph error by its code; anything else by its HTTP status."""
     error: Any = json_object(body).get("error")
     code, message = None, f"HTTP {response.status}"
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         code = _text(fields.get("code"))
         message = _text(fields.get("message")) or message
-        message = message.replace(token.get_secret_value(), "...")
     return Failure(
         "whatsapp",
         message[:500],
@@ -198,8 +198,9 @@ def _unsafe(text: str) -> ProviderError:
     return ProviderError(Failure("whatsapp", text[:500], provider_code="unsafe_url"))
 
 
-def _network_failure(error: BaseException, code: str) -> ProviderError:
-    return ProviderError(Failure("whatsapp", describe_error(error), provider_code=code))
+def _network_failure(error: BaseException, code: str, redact: Redactor) -> ProviderError:
+    text = redact(describe_error(error))
+    return ProviderError(Failure("whatsapp", text, provider_code=code))
 
 
 def _text(value: object) -> str | None:

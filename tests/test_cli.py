@@ -44,7 +44,9 @@ async def start(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[St
             await one.process.wait()
 
 
-@pytest.mark.parametrize("command", [["migrate"], ["buckets"], ["reconcile"], ["poll", "--drain"]])
+@pytest.mark.parametrize(
+    "command", [["migrate", "--yes"], ["buckets", "--yes"], ["reconcile"], ["poll", "--drain"]]
+)
 async def test_a_database_that_is_not_there(run: Run, nowhere: str, command: list[str]) -> None:
     code, said, (line,) = await run(*command, DATABASE_URL=nowhere)
 
@@ -54,7 +56,8 @@ async def test_a_database_that_is_not_there(run: Run, nowhere: str, command: lis
 
 
 @pytest.mark.parametrize(
-    "command", [["migrate"], ["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+    "command",
+    [["migrate", "--yes"], ["buckets", "--yes"], ["reconcile"], ["poll"], ["poll", "--drain"]],
 )
 async def test_a_login_that_is_refused(
     run: Run, database: str, environment: dict[str, str], command: list[str]
@@ -72,7 +75,8 @@ async def test_a_login_that_is_refused(
 
 
 @pytest.mark.parametrize(
-    "command", [["migrate"], ["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+    "command",
+    [["migrate", "--yes"], ["buckets", "--yes"], ["reconcile"], ["poll"], ["poll", "--drain"]],
 )
 async def test_a_database_of_another_name(run: Run, database: str, command: list[str]) -> None:
     code, said, (line,) = await run(*command, DATABASE_URL=as_database(database, "no_such_name"))
@@ -81,7 +85,9 @@ async def test_a_database_of_another_name(run: Run, database: str, command: list
     assert 'database "no_such_name" does not exist' in line
 
 
-@pytest.mark.parametrize("command", [["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize(
+    "command", [["buckets", "--yes"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+)
 async def test_a_database_without_the_schema(
     run: Run, empty_database: str, command: list[str]
 ) -> None:
@@ -91,7 +97,9 @@ async def test_a_database_without_the_schema(
     assert "run pgmedia migrate" in line
 
 
-@pytest.mark.parametrize("command", [["buckets"], ["reconcile"], ["poll"], ["poll", "--drain"]])
+@pytest.mark.parametrize(
+    "command", [["buckets", "--yes"], ["reconcile"], ["poll"], ["poll", "--drain"]]
+)
 async def test_a_role_without_rights(run: Run, db: Any, database: str, command: list[str]) -> None:
     await db.execute("create role pgmedia_test_stranger login")
     try:
@@ -105,8 +113,8 @@ async def test_a_role_without_rights(run: Run, db: Any, database: str, command: 
 
 
 async def test_migrate_says_what_it_did(run: Run, empty_database: str) -> None:
-    first = await run("migrate", DATABASE_URL=empty_database)
-    again = await run("migrate", DATABASE_URL=empty_database)
+    first = await run("migrate", "--yes", DATABASE_URL=empty_database)
+    again = await run("migrate", "--yes", DATABASE_URL=empty_database)
 
     complete = "the schema is that of version 0.1.0"
     assert (first[0], first[2]) == (0, [])
@@ -122,7 +130,7 @@ async def test_several_hosts_in_the_url(
         before, _, address = dsn.rpartition("@")
         return f"{before}@127.0.0.1:{free_port()},{address}"
 
-    code, _, problems = await run("migrate", DATABASE_URL=with_a_dead_host(empty_database))
+    code, _, problems = await run("migrate", "--yes", DATABASE_URL=with_a_dead_host(empty_database))
     assert (code, problems) == (0, [])
     there = with_a_dead_host(environment["DATABASE_URL"])
     code, _, problems = await run("poll", "--drain", DATABASE_URL=there)

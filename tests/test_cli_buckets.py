@@ -34,7 +34,7 @@ async def bucket(storage: StorageApi, name: str) -> dict[str, Any]:
 async def test_buckets_are_made_to_the_policy(run: Run, storage: StorageApi, db: Any) -> None:
     names = ["audio", "documents", "images", "videos"]
 
-    code, said, problems = await run("buckets")
+    code, said, problems = await run("buckets", "--yes")
 
     assert (code, problems) == (0, [])
     assert sorted(said[:-1]) == [f"{name}: created; it does not exist" for name in names]
@@ -51,7 +51,7 @@ async def test_buckets_are_made_to_the_policy(run: Run, storage: StorageApi, db:
         row["mime_type"] for row in types if row["media_type"] == "audio"
     }
     assert await db.fetchval("select project_url from media_settings") == storage.url
-    code, said, problems = await run("buckets")
+    code, said, problems = await run("buckets", "--yes")
     assert (code, sorted(said[:-1]), problems) == (0, [f"{name}: right" for name in names], [])
     assert said[-1] == "public URLs: right"
     assert (await run("buckets", "--check"))[:2] == (0, said)
@@ -65,7 +65,7 @@ async def test_check_changes_nothing(run: Run, storage: StorageApi, db: Any) -> 
     }  # fmt: skip
     assert (await bucket(storage, "images"))["statusCode"] == "404"
     assert await db.fetchval("select project_url from media_settings") is None
-    await run("buckets")
+    await run("buckets", "--yes")
     await db.execute(
         "update media_buckets set file_size_limit = 1000, is_public = false"
         " where bucket_name = 'images'"
@@ -78,7 +78,7 @@ async def test_check_changes_nothing(run: Run, storage: StorageApi, db: Any) -> 
     assert f"images: differs; {difference}" in said
     assert len([line for line in said if line.endswith(": right")]) == 4
     assert (await bucket(storage, "images"))["public"] is True
-    code, said, _ = await run("buckets")
+    code, said, _ = await run("buckets", "--yes")
     assert code == 0
     assert f"images: changed; {difference}" in said
     images = await bucket(storage, "images")
@@ -91,7 +91,7 @@ async def test_buckets_with_the_login_of_a_poller(
     """It may check and make buckets, but not say where public URLs lead to."""
     login = environment["DATABASE_URL"]
 
-    code, said, (line,) = await run("buckets", DATABASE_URL=login)
+    code, said, (line,) = await run("buckets", "--yes", DATABASE_URL=login)
 
     assert (code, len(said)) == (1, 4), line
     assert line == (
@@ -108,7 +108,7 @@ async def test_buckets_with_the_login_of_a_poller(
 
 async def test_where_public_urls_lead_is_said(run: Run, storage: StorageApi, db: Any) -> None:
     """A setting that leads to another project must not go by unseen."""
-    await run("buckets")
+    await run("buckets", "--yes")
     await store(db, sha256(b"x"))
     await db.execute("select set_media_project_url('https://other.supabase.co')")
 
@@ -118,18 +118,20 @@ async def test_where_public_urls_lead_is_said(run: Run, storage: StorageApi, db:
         1, f"public URLs: differs; they lead to https://other.supabase.co, not to {storage.url}",
     )  # fmt: skip
     assert await db.fetchval("select project_url from media_settings") != storage.url
-    code, (*_, last), _ = await run("buckets")
+    code, (*_, last), _ = await run("buckets", "--yes")
     assert (code, last) == (
         0, "public URLs: changed; they led to https://other.supabase.co; 1 rebuilt",
     )  # fmt: skip
     await db.execute("update media_formats set served_inline = false")
-    assert (await run("buckets"))[1][-1] == "public URLs: changed; 1 rebuilt"
-    assert (await run("buckets"))[1][-1] == "public URLs: right"
+    assert (await run("buckets", "--yes"))[1][-1] == "public URLs: changed; 1 rebuilt"
+    assert (await run("buckets", "--yes"))[1][-1] == "public URLs: right"
     assert (await run("buckets", "--check"))[0] == 0
 
 
 async def test_two_at_once(run: Run, storage: StorageApi) -> None:
-    runs = await asyncio.gather(run("buckets"), run("buckets"), run("buckets"))
+    runs = await asyncio.gather(
+        run("buckets", "--yes"), run("buckets", "--yes"), run("buckets", "--yes")
+    )
 
     assert [code for code, _, _ in runs] == [0, 0, 0]
     assert (await run("buckets", "--check"))[0] == 0
@@ -139,11 +141,11 @@ async def test_two_at_once(run: Run, storage: StorageApi) -> None:
 async def test_a_bucket_that_another_one_makes_meanwhile(
     run: Run, storage: StorageApi, db: Any
 ) -> None:
-    await run("buckets")
+    await run("buckets", "--yes")
     await db.execute("update media_buckets set file_size_limit = 1000")
     storage.faults.once("bucket", Reason.NO_BUCKET.fault())  # it is there when it is to be made
 
-    code, said, problems = await run("buckets")
+    code, said, problems = await run("buckets", "--yes")
 
     assert (code, problems) == (0, [])
     assert said[0].endswith(": created; it does not exist")
@@ -160,7 +162,7 @@ async def test_a_limit_above_the_servers_own(run: Run, storage: StorageApi, db: 
         "update media_formats set arrives_as = array_remove(arrives_as, 'document')"
     )
 
-    code, said, problems = await run("buckets")
+    code, said, problems = await run("buckets", "--yes")
 
     assert (code, problems) == (1, [
         "pgmedia: bucket documents: no format leads to it: add a row to media_formats, or remove"
@@ -190,7 +192,7 @@ async def test_a_key_that_is_refused(run: Run, storage: StorageApi, kind: str, w
         "junk": "junk-key",
     }[kind]
 
-    code, said, (line,) = await run("buckets", SUPABASE_SERVICE_KEY=key)
+    code, said, (line,) = await run("buckets", "--yes", SUPABASE_SERVICE_KEY=key)
 
     assert (code, said) == (1, [])
     assert words in line
@@ -223,7 +225,7 @@ async def test_a_storage_that_is_none(
 ) -> None:
     storage.faults.always("bucket", fault)
 
-    code, said, (line,) = await run("buckets", PGMEDIA_TIMEOUT_SECONDS="0.5")
+    code, said, (line,) = await run("buckets", "--yes", PGMEDIA_TIMEOUT_SECONDS="0.5")
 
     assert (code, said) == (1, [])
     assert line.startswith(f"pgmedia: storage at {storage.url} {words}")
@@ -232,7 +234,7 @@ async def test_a_storage_that_is_none(
 async def test_a_storage_that_is_not_there(run: Run) -> None:
     url = f"http://127.0.0.1:{free_port()}"
 
-    code, said, (line,) = await run("buckets", SUPABASE_URL=url)
+    code, said, (line,) = await run("buckets", "--yes", SUPABASE_URL=url)
 
     assert (code, said) == (1, [])
     assert line == f"pgmedia: storage at {url} did not answer: ConnectError"
@@ -246,7 +248,7 @@ async def test_a_bucket_that_does_not_take_its_settings(run: Run, storage: Stora
     }  # fmt: skip
     storage.faults.always("bucket", Fault(200, wrong))
 
-    code, said, (line, *_) = await run("buckets")
+    code, said, (line, *_) = await run("buckets", "--yes")
 
     assert (code, said) == (1, [])
     assert re.match("pgmedia: bucket [a-z]+: it did not take its settings: public is True", line)

@@ -20,7 +20,7 @@ async def test_held_released_and_deleted(db: Any, run: Run) -> None:
     media = await store(db, sha256(b"x"))
 
     said = [f"media {media} is held: case 12"]
-    assert await run("hold", str(media), "--reason", "case 12") == (0, said, [])
+    assert await run("hold", str(media), "--reason", "case 12", "--yes") == (0, said, [])
     code, said, (line,) = await run("delete", str(media), "--yes")
     assert (code, said) == (1, [])
     assert line == (
@@ -54,7 +54,7 @@ async def test_a_dry_run_changes_nothing(db: Any, run: Run) -> None:
 async def test_for_programs(db: Any, run: Run) -> None:
     media = str(await store(db, sha256(b"x")))
     calls = (
-        (["hold", media, "--reason", "case"], "held", False),
+        (["hold", media, "--reason", "case", "--yes"], "held", False),
         (["release", media, "--dry-run"], "released", True),
         (["release", media, "--yes"], "released", False),
         (["delete", media, "--yes"], "deleted", False),
@@ -72,9 +72,9 @@ async def test_for_programs(db: Any, run: Run) -> None:
         (["delete", ID], 2, "--yes"),
         (["release", ID], 2, "--yes"),
         (["hold", ID], 2, "--reason"),
-        (["hold", ID, "--reason", " "], 2, "a hold needs a reason, not ' '"),
+        (["hold", ID, "--yes", "--reason", " "], 2, "a hold needs a reason, not ' '"),
         (["hold", "x", "--reason", "case"], 2, "UUID"),
-        (["hold", ID, "--reason", "case"], 1, f"no media with id {ID}"),
+        (["hold", ID, "--yes", "--reason", "case"], 1, f"no media with id {ID}"),
         (["delete", ID, "--yes"], 1, f"no media with id {ID}"),
         (["delete", ID, "--dry-run"], 1, f"no media with id {ID}"),
         (["release", ID, "--yes"], 1, f"media {ID} is not held"),
@@ -94,7 +94,7 @@ async def test_what_cannot_be_done(
 
 
 async def test_clients_may_not(run: Run) -> None:
-    for command in ("hold --reason x", "release --yes", "delete --yes"):
+    for command in ("hold --reason x --yes", "release --yes", "delete --yes"):
         name, *options = command.split()
         code, _, (line,) = await run(name, ID, *options, role="media_client")
         assert code == 1

@@ -114,8 +114,8 @@ async def test_a_cleanup_too_large_to_count_says_so(db: Any, run: Run) -> None:
         (["schedule", "--cleanup-at", "03:00"], "--cleanup-days"),
         (["schedule", "--cleanup-days", "3", "--cleanup-at", "noon"], "noon"),
         (["settings", "leas"], "no setting 'leas'"),
-        (["settings", "leas", "1"], "no setting 'leas'"),
-        (["settings", "lease", "soon"], "setting lease cannot be 'soon'"),
+        (["settings", "leas", "1", "--yes"], "no setting 'leas'"),
+        (["settings", "lease", "soon", "--yes"], "setting lease cannot be 'soon'"),
         (["settings", "--reset"], "--reset"),
     ],
 )
@@ -133,7 +133,7 @@ async def test_arguments_that_are_wrong_change_nothing(
 
 
 async def test_clients_may_not(run: Run) -> None:
-    for arguments in (["cleanup", "30", "--yes"], ["schedule"], ["settings"]):
+    for arguments in (["cleanup", "30", "--yes"], ["schedule", "--yes"], ["settings"]):
         code, _, (line,) = await run(*arguments, role="media_client")
         assert code == 1
         assert "permission denied for function" in line
@@ -141,7 +141,7 @@ async def test_clients_may_not(run: Run) -> None:
 
 async def test_a_schedule_without_pg_cron(db: Any, run: Run) -> None:
     code, (maintenance, daily), _ = await run(
-        "schedule", "--cleanup-days", "90", "--cleanup-at", "04:15", "--keep-accessed", "7"
+        "schedule", "--yes", "--cleanup-days", "90", "--cleanup-at", "04:15", "--keep-accessed", "7"
     )
 
     assert code == 0
@@ -151,11 +151,15 @@ async def test_a_schedule_without_pg_cron(db: Any, run: Run) -> None:
         " but for what was touched within 7 days"
     )
     assert await db.fetchval("select cleanup_days from media_settings") == 90
-    _, (_, daily), _ = await run("schedule", "--cleanup-days", "80")
+    _, (_, daily), _ = await run("schedule", "--yes", "--cleanup-days", "80")
     assert daily == ("daily cleanup: from 03:30 UTC, of media older than 80 days, touched or not")
-    assert await run("schedule", "--off") == (0, ["no daily cleanup; pg_cron had no job"], [])
+    assert await run("schedule", "--off", "--yes") == (
+        0,
+        ["no daily cleanup; pg_cron had no job"],
+        [],
+    )
     assert await db.fetchval("select cleanup_days from media_settings") is None
-    assert (await run("schedule"))[1][1] == "daily cleanup: none"
+    assert (await run("schedule", "--yes"))[1][1] == "daily cleanup: none"
 
 
 async def test_settings_are_shown_changed_and_reset(db: Any, run: Run) -> None:
@@ -163,12 +167,12 @@ async def test_settings_are_shown_changed_and_reset(db: Any, run: Run) -> None:
     assert "lease = 00:01:00" in said
     assert max(map(len, said)) <= 80
 
-    assert await run("settings", "lease", "2 min") == (0, ["lease is 00:02:00"], [])
+    assert await run("settings", "lease", "2 min", "--yes") == (0, ["lease is 00:02:00"], [])
     assert (await run("settings", "lease"))[1][0] == "lease = 00:02:00  [00:01:00]"
     assert await db.fetchval("select lease = '2 min' from media_settings")
     (line,) = (await run("settings", "lease", "--json"))[1]
     assert json.loads(line)[0]["default_value"] == "00:01:00"
-    assert await run("settings", "lease", "--reset") == (0, ["lease is 00:01:00"], [])
-    assert await run("settings", "cleanup_days", "90") == (0, ["cleanup_days is 90"], [])
+    assert await run("settings", "lease", "--reset", "--yes") == (0, ["lease is 00:01:00"], [])
+    assert await run("settings", "cleanup_days", "90", "--yes") == (0, ["cleanup_days is 90"], [])
     said = ["cleanup_days is not set"]
-    assert await run("settings", "cleanup_days", "--reset") == (0, said, [])
+    assert await run("settings", "cleanup_days", "--reset", "--yes") == (0, said, [])

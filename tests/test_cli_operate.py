@@ -65,14 +65,14 @@ async def dead(db: Any, code: str = "100") -> UUID:
 async def test_retry_of_one(db: Any, run: Run) -> None:
     media = await dead(db)
 
-    assert await run("retry", str(media)) == (0, [f"media {media}: queued again"], [])
+    assert await run("retry", str(media), "--yes") == (0, [f"media {media}: queued again"], [])
 
     assert (await status(db, media))["status"] == "pending"
-    again = await run("retry", str(media))
+    again = await run("retry", str(media), "--yes")
     problem = f"pgmedia: media {media} is pending: neither failed nor cancelled"
     assert again == (1, [], [problem])
     nothing = uuid4()
-    code, _, (line,) = await run("retry", str(nothing))
+    code, _, (line,) = await run("retry", str(nothing), "--yes")
     assert (code, line) == (1, f"pgmedia: media {nothing} does not exist")
 
 
@@ -81,7 +81,7 @@ async def test_retry_of_what_has_left_the_queue(db: Any, run: Run) -> None:
     await db.execute("update media_processing_queue set died_at = now() - interval '91 days'")
     await db.execute("select run_media_maintenance()")
 
-    code, _, (line,) = await run("retry", str(media))
+    code, _, (line,) = await run("retry", str(media), "--yes")
 
     assert code == 1
     assert line.startswith(f"pgmedia: media {media} is failed and cannot be queued again")
@@ -166,11 +166,11 @@ async def test_cancel(db: Any, run: Run) -> None:
     media = await queue_media(db)
     held = await claim(db)
 
-    assert await run("cancel", str(media)) == (0, [f"media {media}: cancelled"], [])
+    assert await run("cancel", str(media), "--yes") == (0, [f"media {media}: cancelled"], [])
 
     assert (await status(db, media))["status"] == "cancelled"
     assert await describe_is_refused(db, media, held[media])
-    again = await run("cancel", str(media))
+    again = await run("cancel", str(media), "--yes")
     assert again == (1, [], [f"pgmedia: media {media} has no work to stop"])
 
 
@@ -186,7 +186,7 @@ async def test_pause_and_resume(db: Any, run: Run) -> None:
     await queue_media(db, phone_number_id="1")
 
     code, (line,), problems = await run(
-        "pause", "whatsapp:1", "--reason", "moving house", "--for", "10m"
+        "pause", "whatsapp:1", "--yes", "--reason", "moving house", "--for", "10m"
     )
 
     row = await db.fetchrow("select *, until - now() as left from media_pauses")
@@ -200,21 +200,25 @@ async def test_pause_and_resume(db: Any, run: Run) -> None:
         ["whatsapp:1 is resumed; one job goes first"],
         [],
     )
-    assert await run("resume", "whatsapp:1") == resumed
+    assert await run("resume", "whatsapp:1", "--yes") == resumed
     ((media, token),) = (await claim(db)).items()
-    assert await run("resume", "whatsapp:1") == resumed  # it has still to prove itself
+    assert await run("resume", "whatsapp:1", "--yes") == resumed  # it has still to prove itself
     await describe(db, media, token)
-    assert await run("resume", "whatsapp:1") == (1, [], ["pgmedia: whatsapp:1 was not paused"])
+    assert await run("resume", "whatsapp:1", "--yes") == (
+        1,
+        [],
+        ["pgmedia: whatsapp:1 was not paused"],
+    )
 
 
 async def test_what_the_function_refuses(run: Run) -> None:
-    code, said, (line,) = await run("pause", "somewhere")
+    code, said, (line,) = await run("pause", "somewhere", "--yes")
     assert (code, said) == (2, [])
     assert line == (
         "pgmedia: unknown source 'somewhere'."
         " Use storage, whatsapp:<phone number id> or poller:<name>."
     )
-    code, said, (line,) = await run("pause", "storage", "--for", "0s")
+    code, said, (line,) = await run("pause", "storage", "--yes", "--for", "0s")
     assert (code, said) == (2, [])
     assert line.startswith("pgmedia: a pause of 00:00:00 is none. Use an interval above zero")
 
@@ -222,8 +226,8 @@ async def test_what_the_function_refuses(run: Run) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["retry", ID], ["retry", "--failed", "--yes"], ["cancel", ID],
-        ["pause", "storage"], ["resume", "storage"],
+        ["retry", ID, "--yes"], ["retry", "--failed", "--yes"], ["cancel", ID, "--yes"],
+        ["pause", "storage", "--yes"], ["resume", "storage", "--yes"],
     ],
 )  # fmt: skip
 async def test_clients_are_no_operators(run: Run, arguments: list[str]) -> None:

@@ -30,13 +30,19 @@ async def test_one_is_queued(db: Any, run: Run) -> None:
     tried = await run("queue", str(message_id), "4711", "--dry-run")
     assert tried == (0, ["it would be queued"], [])
     assert await db.fetchval("select count(*) from media") == 0
-    code, said, problems = await run("queue", str(message_id), "4711", "--priority", "2", "--json")
+    code, said, problems = await run(
+        "queue", str(message_id), "4711", "--priority", "2", "--yes", "--json"
+    )
 
     row = await db.fetchrow("select id, priority from media_processing_queue")
     assert (code, problems) == (0, [])
     assert json.loads(said[0]) == {"media_id": str(row["id"]), "dry_run": False}
     assert row["priority"] == 2
-    assert await run("queue", str(message_id), "4711") == (0, [f"media {row['id']}: queued"], [])
+    assert await run("queue", str(message_id), "4711", "--yes") == (
+        0,
+        [f"media {row['id']}: queued"],
+        [],
+    )
 
 
 async def test_what_is_missing_is_queued(db: Any, run: Run) -> None:
@@ -66,13 +72,13 @@ async def test_what_is_missing_is_queued(db: Any, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--missing"], 2, "this asks first: pass --yes, or --dry-run to try it"),
+        (["--missing"], 2, "nobody can answer here: pass --yes, or --dry-run to try it"),
         ([], 2, "pass MESSAGE_ID and WHATSAPP_MEDIA_ID, or --missing"),
         ([str(uuid4()), "4711", "--missing"], 2, "--missing goes without a message"),
         ([str(uuid4()), "4711", "--limit", "5"], 2, "--since and --limit go with --missing"),
         (["4711", "4711"], 2, "'4711' is no UUID"),
-        ([str(uuid4()), "4711"], 1, "does not exist. Insert the row of messages first"),
-        ([str(uuid4()), ""], 2, "the media id is empty"),
+        ([str(uuid4()), "4711", "--yes"], 1, "does not exist. Insert the row of messages first"),
+        ([str(uuid4()), "", "--yes"], 2, "the media id is empty"),
     ],
 )
 async def test_what_cannot_be_done_is_said(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
+from poller.cli.story_view import story_view
 from tests.helpers import (
     claim,
     expire_lease,
@@ -189,3 +191,15 @@ async def test_show_as_json(db: Any, run: Run) -> None:
     assert [one["event"] for one in found["audit_trail"]] == ["queued", "claimed", "failed"]
     assert found["audit_trail"][2]["detail"]["code"] == "media_expired_or_foreign"
     assert await queue_row(db, media)
+
+
+def test_the_steps_of_an_attempt_are_told_in_their_order() -> None:
+    taken = {
+        f"{step}_ms": 1 for step in ("new", "upload", "check", "encode", "download", "describe")
+    }
+    event = {"at": datetime.now(UTC), "event": "stored", "poller": "p", "detail": taken}
+
+    *_, line = story_view(uuid4(), None, [event])
+
+    steps = "describe 1 ms, download 1 ms, check 1 ms, encode 1 ms, upload 1 ms, new 1 ms"
+    assert line.endswith(f"  stored by p: {steps}")

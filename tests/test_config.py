@@ -55,8 +55,8 @@ def test_every_missing_setting_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "missing"),
     [
-        (["migrate"], ["DATABASE_URL"]),
-        (["buckets"], ["DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_KEY"]),
+        (["migrate", "--yes"], ["DATABASE_URL"]),
+        (["buckets", "--yes"], ["DATABASE_URL", "SUPABASE_URL", "SUPABASE_SERVICE_KEY"]),
         (["poll", "--drain"], list(NEEDED_BY_POLL)),
     ],
     ids=lambda value: value[0],
@@ -121,7 +121,7 @@ def test_every_malformed_setting_is_named_at_once(tmp_path: Path) -> None:
         "postgresql://user:hunter2@host/db/x",
     ],
 )
-@pytest.mark.parametrize("command", ["migrate", "poll"])
+@pytest.mark.parametrize("command", ["status", "poll"])
 def test_a_malformed_database_url_is_not_shown(tmp_path: Path, command: str, url: str) -> None:
     environment: dict[str, Any] = NEEDED_BY_POLL | {"DATABASE_URL": url}
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from poller.config import Settings
-from poller.logs import JsonFormatter, PlainFormatter, Redactor, secrets_of
+from poller.logs import JsonFormatter, PlainFormatter, secrets_of
+from poller.redaction import Redactor
 from poller.sandbox.faults import Fault
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
@@ -63,6 +64,24 @@ async def test_every_line_about_a_job_has_its_media_id(
         assert {"at", "level", "logger", "message"} <= set(one)
         assert (one["process"], one["poller"]) == ("poll", "poller-7")
         assert "media_id" in one or "media" not in one["message"].partition(":")[0]
+
+
+async def test_the_last_line_of_what_is_given_back(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller(**JSON, PGMEDIA_GRACE_SECONDS="0.1")
+    await stall.reached.wait()
+    poller.terminate()
+    await poller.ended()
+
+    (line,) = of(poller, media)
+
+    assert (line["outcome"], line["attempt"], line["level"]) == ("given back", 1, "info")
+    assert (await status(db, media))["status"] == "pending"
+    stall.released.set()
 
 
 async def test_plain_lines_on_a_terminal(

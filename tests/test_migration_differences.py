@@ -94,7 +94,7 @@ def test_what_a_bot_adds_of_its_own_is_no_difference(database: str) -> None:
 def test_the_command_fails_on_a_difference(database: str, tmp_path: Path) -> None:
     sql(database, "drop index media_queue_due_idx")
 
-    done = pgmedia("migrate", cwd=tmp_path, DATABASE_URL=database)
+    done = pgmedia("migrate", "--yes", cwd=tmp_path, DATABASE_URL=database)
 
     assert done.returncode == 1
     lines = done.stdout.splitlines()

@@ -179,6 +179,7 @@ async def test_a_poller_without_a_database_is_alive_and_not_ready(
 
     await eventually(lambda: are((200, 200)))
     await eventually(lambda: listening(client, url))
+    assert (await samples(client, url))["pgmedia_queue_jobs{status=pending}"] == 0
     own_server.stop(signal.SIGQUIT)
     await eventually(lambda: are((200, 503)))
     assert "the database does not answer" in (await client.get(f"{url}/readyz")).text

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
+from poller.db import Database, WrongProjectError
+from poller.records import Job
 from poller.sandbox.faults import Fault
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
-from tests.conftest import PollerProcess, StartPoller
-from tests.helpers import events, eventually, is_stored, queue_media, queue_row
+from tests.conftest import Connect, PollerProcess, StartPoller
+from tests.helpers import (
+    events,
+    eventually,
+    is_stored,
+    queue_many,
+    queue_media,
+    queue_row,
+    sha256,
+)
 
 JPEG = SAMPLES[0].read()
 OTHER = "https://other.supabase.co"
@@ -83,6 +96,40 @@ async def test_work_that_takes_long_is_given_back_at_once(
     row = await queue_row(db, media)
     assert (row["status"], row["attempts"]) == ("pending", 0)
     assert not storage.uploads
+
+
+async def test_a_move_while_a_group_of_uploads_is_being_recorded(
+    connect: Connect, db: Any, database: str, storage: StorageApi
+) -> None:
+    """None of the group is, and all are told."""
+    media = await queue_many(db, 3)
+    poller = await Database.connect(database, "one")
+    await poller.heartbeat("poll", 0, project_url=storage.url)
+    recording = [await finishing(poller, job) for job in await poller.claim(3)]
+    other = await connect()
+    async with other.transaction():
+        await other.execute("select from media where id = any ($1) for update", media[2:])
+        answers = asyncio.gather(*(call() for call in recording), return_exceptions=True)
+        await blocked_by(db, other)
+
+        await move(db)
+
+    assert [type(one) for one in await answers] == [WrongProjectError] * 3
+    assert await db.fetchval("select count(*) from media where processed") == 0
+    await poller.close()
+
+
+async def finishing(poller: Database, job: Job) -> Callable[[], Awaitable[int]]:
+    """What is left to do of a job: its upload has to be recorded."""
+    content = sha256(job.id.bytes)
+    begun = await poller.begin_upload(job, content, 1000, {"mime_type": "image/jpeg"})
+    assert begun.object_id
+    return partial(poller.finish_upload, job, content, begun.object_id, {})
+
+
+async def blocked_by(db: Any, other: Any) -> None:
+    held_up = "select count(*) from pg_stat_activity where $1 = any (pg_blocking_pids(pid))"
+    await eventually(lambda: db.fetchval(held_up, other.get_server_pid()))
 
 
 async def test_no_file_of_the_new_project_is_taken_for_removed(

@@ -30,7 +30,7 @@ async def quarantine(db: Any, buckets: None) -> None:
 
 
 async def test_buckets_and_doctor_know_it(run: Run) -> None:
-    code, said, _ = await run("buckets")
+    code, said, _ = await run("buckets", "--yes")
     assert (code, f"{BUCKET}: created; it does not exist" in said) == (0, True)
 
     _, said, _ = await run("doctor")
@@ -45,7 +45,7 @@ async def test_a_refused_file_is_kept_and_leaves(
     db: Any, run: Run, whatsapp: WhatsAppApi, storage: StorageApi, files: Path,
     start_poller: StartPoller,
 ) -> None:  # fmt: skip
-    await run("buckets")
+    await run("buckets", "--yes")
     for _ in range(2):
         await queue_media(db, whatsapp.add_media(HARM, "text/plain"), media_type="document")
     await start_poller()

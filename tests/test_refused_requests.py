@@ -12,7 +12,7 @@ from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import read_only
 from poller.sandbox.whatsapp import WhatsAppApi
 from poller.sandbox.whatsapp_errors import bad_token, rate_limited
-from tests.conftest import StartPoller
+from tests.conftest import Connect, StartPoller
 from tests.helpers import (
     claim,
     eventually,
@@ -29,6 +29,12 @@ END_LEASES = (
     "update media_processing_queue set lease_until = now() - interval '1 s'"
     " where status = 'processing'"
 )
+
+REPORTING = (
+    "select pid from pg_stat_activity where wait_event_type = 'Lock'"
+    " and datname = current_database() and query like '%public.fail_media_job(%'"
+)
+"""Calls that tell of a failure and are held up."""
 
 
 @pytest.mark.parametrize(
@@ -120,8 +126,42 @@ async def test_pollers_that_die_before_any_refusal_is_heard_stay_within_the_limi
         await make_due(db)
     await claim(db, 0)  # rescues
 
-    assert whatsapp.refused == 17
-    assert await db.fetchval("select count(*) from media_unheard_requests") == 17
+    assert whatsapp.refused == 19
+    assert await db.fetchval("select count(*) from media_unheard_requests") == 19
+
+
+async def test_pollers_killed_between_a_refused_download_and_its_report_stay_within_the_limit(
+    db: Any, connect: Connect, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    """WhatsApp tells what each file is, and refuses its bytes, of which only the poller knows."""
+    await db.execute("update media_settings set refusals_per_hour = 6")
+    whatsapp.url_lifetime = 0
+    for _ in range(20):
+        await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"), phone_number_id="1")
+    other = await connect()
+
+    for number in range(6):
+        async with other.transaction():
+            await other.execute("lock table media_failure_rules")  # for whom a report waits
+            victim = await start_poller(PGMEDIA_CONCURRENCY="1")
+            await eventually(lambda number=number: whatsapp.refused == number + 1)
+            await eventually(lambda: db.fetchval(REPORTING))
+            victim.kill()
+            await victim.ended()
+            await db.fetch(f"select pg_terminate_backend(pid) from ({REPORTING}) reports")
+            await eventually(lambda: _none_reports(db))
+        await db.execute(END_LEASES)
+        await claim(db, 0)  # rescues
+    await make_due(db)
+    last = await start_poller("--drain")
+    assert await last.ended() == 0
+
+    assert await db.fetchval("select reason from media_pauses") == SPENT
+    assert whatsapp.refused == 6
+
+
+async def _none_reports(db: Any) -> bool:
+    return not await db.fetch(REPORTING)
 
 
 async def _asked_all(db: Any, whatsapp: WhatsAppApi) -> bool:
@@ -153,6 +193,22 @@ async def test_a_refusal_that_comes_after_the_lease_counts(
     stall.released.set()
 
     await eventually(lambda: db.fetchval("select cardinality(refused_at) = 1 from media_sources"))
+
+
+async def test_an_answer_that_comes_after_the_lease_ends_all_doubt(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    stall = Fault.stall()
+    whatsapp.faults.once("metadata", stall)
+    await start_poller()
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"), phone_number_id="1")
+    await stall.reached.wait()
+    await db.execute("select cancel_media($1)", media)
+    assert await db.fetchval("select count(*) from media_unheard_requests") == 1
+
+    stall.released.set()
+
+    await eventually(lambda: db.fetchval("select not exists (select from media_unheard_requests)"))
 
 
 async def test_retry_after_is_honoured(

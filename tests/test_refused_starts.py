@@ -44,7 +44,7 @@ async def test_a_poller_at_another_project_does_not_begin(
     run: Run, environment: dict[str, str], storage: StorageApi, db: Any
 ) -> None:
     """It would take files for removed that are still there, in the other project."""
-    await run("buckets")
+    await run("buckets", "--yes")
     await db.execute("update media_settings set project_url = 'https://other.supabase.co'")
 
     code, said, (line,) = await run("poll", "--drain", DATABASE_URL=environment["DATABASE_URL"])

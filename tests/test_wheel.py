@@ -76,7 +76,12 @@ def test_it_migrates_without_a_checkout(
     installed: Path, tmp_path: Path, empty_database: str
 ) -> None:
     done = run_module(
-        "poller", "migrate", cwd=tmp_path, PYTHONPATH=str(installed), DATABASE_URL=empty_database
+        "poller",
+        "migrate",
+        "--yes",
+        cwd=tmp_path,
+        PYTHONPATH=str(installed),
+        DATABASE_URL=empty_database,
     )
 
     assert (done.returncode, done.stderr) == (0, "")

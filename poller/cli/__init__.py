@@ -24,10 +24,11 @@ from poller.cli import (
     serve,
     show,
 )
-from poller.cli.app import FAILED, WRONG_SETTINGS, app
+from poller.cli.app import FAILED, STOPPED, WRONG_SETTINGS, app
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY, WrongProjectError
-from poller.http import describe_error, plain
+from poller.errors import OperatorError
+from poller.text import describe_error, plain
 
 WRONG_ARGUMENTS = {
     "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD062",
@@ -55,17 +56,13 @@ __all__ = [
 
 def main() -> None:
     """Run a command; whatever is wrong is said in a line each, without a traceback."""
-    from poller.migrate import MigrationError
-    from poller.supabase_client import SupabaseError
-    from poller.urls import UrlError
-
     try:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
     except WrongProjectError as error:
         _fail([plain(error)], WRONG_SETTINGS)
-    except (MigrationError, SupabaseError, UrlError) as error:
+    except OperatorError as error:
         _fail(str(error).splitlines(), FAILED)
     except (asyncpg.UndefinedFunctionError, asyncpg.UndefinedTableError) as error:
         first_line = str(error).partition("\n")[0]
@@ -86,7 +83,7 @@ def main() -> None:
         what = "" if a_file else "cannot reach the database: "
         _fail([what + describe_error(error)], FAILED)
     except KeyboardInterrupt:
-        os._exit(130)
+        os._exit(STOPPED)
 
 
 def _fail(lines: list[str], code: int) -> None:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import sys
 import textwrap
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from poller import __version__
 from poller.config import Settings, settings_table
 from poller.db import Database
 
 DONE, FAILED, WRONG_SETTINGS = 0, 1, 2
+STOPPED = 128 + signal.SIGINT
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+SECONDS_BETWEEN_LINES = 10.0
+"""How often a long command tells how far it is where nobody watches."""
 DURATION = re.compile(r"([0-9]{1,9})([smhd])")
 
 
@@ -31,12 +36,34 @@ def settings_help() -> str:
     return "\b\n" + "\n".join(line or " " for line in lines)
 
 
+SECTIONS = {
+    "Set up": ("migrate", "buckets", "doctor", "schedule", "settings"),
+    "Run": ("poll", "webhook", "demo"),
+    "Look": ("status", "show", "url", "report"),
+    "Work with the queue": ("queue", "retry", "cancel", "pause", "resume"),
+    "Keep and delete": ("hold", "release", "delete", "cleanup", "reconcile"),
+}
+"""The commands as `--help` lists them."""
+
+
+class Commands(TyperGroup):
+    """Lists the commands by what they are for, each with its whole first sentence."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        del ctx
+        for section, names in SECTIONS.items():
+            rows = [(name, self.commands[name].get_short_help_str(limit=1000)) for name in names]
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="pgmedia",
+    cls=Commands,
     help="Keep the media of WhatsApp messages: the database decides, the poller moves bytes.\n\n"
     "Exit codes: 0 done; 1 it could not be done, or something is wrong; 2 a setting or an argument"
-    " is wrong; 130 stopped by Ctrl-C. What changes something asks on a terminal; --yes answers,"
-    " and --dry-run changes nothing.",
+    " is wrong; 130 stopped by Ctrl-C. What changes something asks first; --yes answers, and is"
+    " needed where nobody can be asked. --dry-run changes nothing.",
     epilog=settings_help(),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -60,10 +87,29 @@ def give_up(line: str) -> NoReturn:
     raise typer.Exit(FAILED)
 
 
-def sure(question: str, *, yes: bool, dry_run: bool) -> None:
-    """Ask whoever is at a terminal; a script that says so little is believed."""
-    if not yes and not dry_run and sys.stdin.isatty():
-        typer.confirm(question, abort=True, err=True)
+def ask(question: str | Callable[[], str], *, yes: bool, dry_run: bool) -> None:
+    """Go on only when somebody says so; on standard error, which --json leaves alone.
+
+    Where nobody can be asked, --yes has to be there. What has to be counted for a question is
+    counted only if it is asked.
+    """
+    if yes or dry_run:
+        return
+    need_an_answer(yes=yes, dry_run=dry_run)
+    try:
+        typer.confirm(question if isinstance(question, str) else question(), abort=True, err=True)
+    except typer.Abort as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise typer.Exit(STOPPED) from None
+        raise
+
+
+def need_an_answer(*, yes: bool, dry_run: bool) -> None:
+    """Refuse where there will be a question and nobody to answer it, before any work is done."""
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise typer.BadParameter(
+            "this asks first, and nobody can answer here: pass --yes, or --dry-run to try it"
+        )
 
 
 def tell(line: str, answer: Mapping[str, Any], *, as_json: bool, dry_run: bool) -> None:

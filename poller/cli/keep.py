@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, give_up, say, sure
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, say
 from poller.cli.operate import MediaId, operate
 
 Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
@@ -24,7 +23,7 @@ def hold(
     as_json: AsJson = False,
 ) -> None:
     """Keep an attachment from every deletion, until it is released."""
-    sure(f"Hold media {media_id}?", yes=yes, dry_run=dry_run)
+    ask(f"Hold media {media_id}?", yes=yes, dry_run=dry_run)
     operate(lambda database: database.hold_media(media_id, reason, dry_run=dry_run))
     done = "would be held" if dry_run else "is held"
     line = f"media {media_id} {done}: {reason}"
@@ -53,15 +52,6 @@ def delete(
         give_up(f"no media with id {media_id}")
     done = "would be deleted" if dry_run else "is deleted"
     tell(media_id, "deleted", f"media {media_id} {done}", as_json=as_json, dry_run=dry_run)
-
-
-def ask(question: str, *, yes: bool, dry_run: bool) -> None:
-    """Go on only when somebody says so; on standard error, which --json leaves alone."""
-    if yes or dry_run:
-        return
-    if not sys.stdin.isatty():
-        raise typer.BadParameter("this asks first: pass --yes, or --dry-run to try it")
-    typer.confirm(question, abort=True, err=True)
 
 
 def tell(media_id: UUID, done: str, line: str, *, as_json: bool, dry_run: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import textwrap
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -11,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, give_up, say, sure, tell
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, need_an_answer, say, tell
 from poller.cli.operate import attachments, operate
-from poller.cli.progress import progress
 from poller.records import MediaCleanup
 
 MOST_DAYS = 36_500
@@ -39,16 +37,16 @@ def cleanup(
             min=1, max=MOST_DAYS, metavar="DAYS", help="Keep what was touched within so many days."
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Delete nothing; say how many it would be.")
-    ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Delete media older than so many days, but for what is held. Files go with their last use.
 
     Exits with 1 when some could not be deleted.
     """
+
+    from poller.cli.progress import progress
 
     def run(*, dry: bool) -> MediaCleanup:
         return operate(
@@ -61,15 +59,13 @@ def cleanup(
     def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
 
+    need_an_answer(yes=yes, dry_run=dry_run)
     found = run(dry=True)
     if dry_run:
         answer(found, f"{expected(found)} would be deleted")
         return
     total = found.attachments if found.is_finished else None
-    if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("this deletes media: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Delete {expected(found)}?", abort=True, err=True)
+    ask(f"Delete {expected(found)}?", yes=yes, dry_run=dry_run)
     deleted, passes = 0, 0
     with progress("attachments deleted") as report:
         while True:
@@ -121,7 +117,7 @@ def schedule(
     if off:
         if cleanup_days or cleanup_at or keep_accessed:
             raise typer.BadParameter("--off goes alone")
-        sure("Take the schedule back?", yes=yes, dry_run=dry_run)
+        ask("Take the schedule back?", yes=yes, dry_run=dry_run)
         had_job = operate(lambda database: database.unschedule(dry_run=dry_run))
         line = f"no daily cleanup; pg_cron {'has no job any more' if had_job else 'had no job'}"
         tell(line, {"had_job": had_job}, as_json=as_json, dry_run=dry_run)
@@ -129,7 +125,7 @@ def schedule(
     if cleanup_days is None and (cleanup_at or keep_accessed):
         raise typer.BadParameter("--cleanup-at and --keep-accessed go with --cleanup-days")
     at = cleanup_at.time() if cleanup_at else None
-    sure("Set the schedule?", yes=yes, dry_run=dry_run)
+    ask("Set the schedule?", yes=yes, dry_run=dry_run)
     is_set = operate(
         lambda database: database.schedule(cleanup_days, at, keep_accessed, dry_run=dry_run)
     )
@@ -162,9 +158,7 @@ def settings(
     if reset and (name is None or value is not None):
         raise typer.BadParameter("--reset goes with the name of a setting and no value")
     if name is not None and (reset or value is not None):
-        sure(
-            f"Set {name} {'to its default' if reset else f'to {value}'}?", yes=yes, dry_run=dry_run
-        )
+        ask(f"Set {name} {'to its default' if reset else f'to {value}'}?", yes=yes, dry_run=dry_run)
         now = operate(lambda database: database.set_media_setting(name, value, dry_run=dry_run))
         line = f"{name} is not set" if now is None else f"{name} is {now}"
         tell(line, {"name": name, "value": now}, as_json=as_json, dry_run=dry_run)

@@ -24,19 +24,21 @@ NAME_WIDTH = 36
 
 
 def live_view(stats: dict[str, Any], height: int) -> RenderableType:
-    """`height`: how many lines there are to fill."""
+    """`height`: how many lines there are to fill. What changes its length most is at the end, so
+    that the rest keeps its place.
+    """
     now = datetime.fromisoformat(stats["at"])
     pauses = _pauses(stats["pauses"], now)
     rows: list[tuple[str, RenderableType]] = [("queue", _queue(stats)), ("lately", _lately(stats))]
     if trouble := webhook_lines(stats["webhook"]):
         rows.append(("webhook", _lines([Text(line) for line in trouble[:1]])))
     rows.append(("pauses", _lines(pauses)))
-    room = max(3, height - OTHER_LINES - len(pauses))
-    rows.append(("pollers", _pollers(stats["pollers_alive"], now, room)))
     rows += [("failures", _failures(stats, now)), ("storage", storage_table(stats))]
     if stats["saved_bytes"]:
         share = f"{stats['saved_share']:.1%}".replace("%", " %")
         rows.append(("saved", f"{decimal(stats['saved_bytes'])}, {share}, by storing content once"))
+    room = max(3, height - OTHER_LINES - len(pauses))
+    rows.append(("pollers", _pollers(stats["pollers_alive"], now, room)))
     view = Table.grid(padding=(0, 2, 0, 0))
     view.add_column(style="bold", min_width=9)
     view.add_column(ratio=1)
@@ -63,16 +65,16 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 
 
 def _lately(stats: dict[str, Any]) -> RenderableType:
-    parts = [
-        f"{stats['throughput'][f'last_{last}']['files']:,} files {a} {last}"
-        for a, last in (("a", "minute"), ("an", "hour"), ("a", "day"))
-    ]
-    figures, times = stats["throughput"]["last_minute"], stats["processing_ms"]
-    second = [f"{decimal(figures['bytes'])} in the last minute"]
+    minute, hour, day = (stats["throughput"][f"last_{last}"] for last in ("minute", "hour", "day"))
+    lines = [
+        Text(f"last minute {minute['files']:,} files, {decimal(minute['bytes'])};"
+             f" hour {hour['files']:,}; day {day['files']:,}")
+    ]  # fmt: skip
+    times = stats["processing_ms"]
     if times["p50"] is not None:
         half, most = span(times["p50"] / 1000, 1), span(times["p95"] / 1000, 1)
-        second.append(f"half within {half}, 95 % within {most}")
-    return _lines([Text(", ".join(parts)), Text("; ".join(second))])
+        lines.append(Text(f"half within {half} of being queued, 95 % within {most}"))
+    return _lines(lines)
 
 
 def _pauses(pauses: list[dict[str, Any]], now: datetime) -> list[Text]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 from typing import Annotated, Any, TypeVar
@@ -17,16 +16,16 @@ from poller.cli.app import (
     DryRun,
     Yes,
     app,
+    ask,
     connected,
     duration,
     give_up,
     say,
-    sure,
     tell,
 )  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
-from poller.http import plain
+from poller.text import plain
 
 Answer = TypeVar("Answer")
 MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
@@ -74,7 +73,7 @@ def retry(
     if media_id is not None:
         if code or since:
             raise typer.BadParameter("--code and --since go with --failed")
-        sure(f"Queue media {media_id} again?", yes=yes, dry_run=dry_run)
+        ask(f"Queue media {media_id} again?", yes=yes, dry_run=dry_run)
         _retry_one(media_id, dry_run=dry_run, as_json=as_json)
         return
 
@@ -88,10 +87,7 @@ def retry(
         line = f"{attachments(count)} would be queued again"
         say(json.dumps({"queued": count, "dry_run": True}) if as_json else line)
         return
-    if not yes:
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("this changes many rows: pass --yes, or --dry-run to try it")
-        typer.confirm(f"Queue {attachments(run(dry=True))} again?", abort=True, err=True)
+    ask(lambda: f"Queue {attachments(run(dry=True))} again?", yes=yes, dry_run=dry_run)
     count = run(dry=False)
     line = f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}"
     tell(line, {"queued": count}, as_json=as_json, dry_run=False)
@@ -122,7 +118,7 @@ def cancel(
     media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
     """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
-    sure(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
+    ask(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.cancel(media_id, dry_run=dry_run)):
         give_up(f"media {media_id} has no work to stop")
     answer = {"media_id": media_id, "done": "cancelled"}
@@ -144,7 +140,7 @@ def pause(
     as_json: AsJson = False,
 ) -> None:
     """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
-    sure(f"Pause {plain(scope)}?", yes=yes, dry_run=dry_run)
+    ask(f"Pause {plain(scope)}?", yes=yes, dry_run=dry_run)
     until = operate(lambda database: database.pause(scope, reason, pause_for, dry_run=dry_run))
     line = f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     answer = {"scope": scope, "until": until.isoformat()}
@@ -156,7 +152,7 @@ def resume(
     scope: Scope, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
     """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
-    sure(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
+    ask(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.resume(scope, dry_run=dry_run)):
         give_up(f"{plain(scope)} was not paused")
     line = f"{plain(scope)} is resumed; one job goes first"

@@ -23,9 +23,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from poller.cli.app import SECONDS_BETWEEN_LINES
 from poller.figures import Pace
-
-SECONDS_BETWEEN_LINES = 10.0
 
 
 class Report(Protocol):

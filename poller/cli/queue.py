@@ -11,11 +11,9 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, duration, say, sure
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say
 from poller.cli.files import uuid
-from poller.cli.keep import ask
 from poller.cli.operate import attachments, operate
-from poller.cli.progress import progress
 from poller.config import Settings
 from poller.db import Database
 
@@ -42,11 +40,9 @@ def queue(
     limit: Annotated[
         int | None, typer.Option(min=1, help="With --missing: end when so many are queued.")
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing; say how many it would be.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
+    as_json: AsJson = False,
 ) -> None:
     """Queue one attachment of a message, or with --missing all that were never queued.
 
@@ -62,7 +58,7 @@ def queue(
         raise typer.BadParameter("pass MESSAGE_ID and WHATSAPP_MEDIA_ID, or --missing")
     if since or limit:
         raise typer.BadParameter("--since and --limit go with --missing")
-    sure("Queue this attachment?", yes=yes, dry_run=dry_run)
+    ask("Queue this attachment?", yes=yes, dry_run=dry_run)
     media_id = operate(
         lambda database: database.queue_media(
             message_id, whatsapp_media_id, priority, dry_run=dry_run
@@ -77,6 +73,8 @@ def queue(
 def _queue_missing(
     since: timedelta | None, limit: int | None, *, yes: bool, dry_run: bool, as_json: bool
 ) -> None:
+    from poller.cli.progress import progress
+
     ask("Queue all media that is missing?", yes=yes, dry_run=dry_run)
     settings = Settings.from_env()
     found: Counter[str] = Counter()

@@ -13,11 +13,19 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, app, connected, say
-from poller.cli.progress import SECONDS_BETWEEN_LINES
+from poller.cli.app import (
+    FAILED,
+    SECONDS_BETWEEN_LINES,
+    DryRun,
+    Yes,
+    app,
+    connected,
+    need_an_answer,
+    say,
+)
 from poller.config import Settings
-from poller.http import plain
 from poller.records import Difference, Fix, StoredFile
+from poller.text import plain
 
 KINDS = ("orphan", "missing", "differs")
 
@@ -32,7 +40,8 @@ def reconcile(
             " another download; those that WhatsApp keeps no longer fail.",
         ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="With --fix: do not ask.")] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line, the totals last.")
     ] = False,
@@ -41,16 +50,17 @@ def reconcile(
     """Find files without a row, rows without a file, and files of another size or type.
 
     Only what is older than media_settings.reconcile_min_age (an hour), in folders of a year and a
-    month. Exits 1 on differences that were not fixed. Needs the role media_admin.
+    month. Without --fix it changes nothing, as with --dry-run, which says what --fix would do.
+    Exits 1 on differences that were not fixed. Needs the role media_admin.
     """
     from poller.reconcile import reconciling
 
-    if fix and not yes and not sys.stdin.isatty():
-        raise typer.BadParameter("--fix asks first; where nobody can answer, add --yes")
+    if fix:
+        need_an_answer(yes=yes, dry_run=dry_run)
     settings = Settings.from_env("supabase_url", "supabase_service_key")
 
     async def run() -> bool:
-        report = Report(as_json=as_json)
+        report = Report(as_json=as_json, dry_run=dry_run or not fix)
         async with (
             connected(settings) as database,
             reconciling(settings, database, bucket, report.progress) as work,
@@ -65,10 +75,13 @@ def reconcile(
                     report.found(one)
                 else:
                     report.unknown(one)
-            if fix and report.differences.total() and (yes or await _agreed(report.plan())):
+            to_fix = fix and not dry_run and report.differences.total()
+            if to_fix and (yes or await _agreed(f"{report.plan()}?")):
                 async for fixed in work.fix():
                     report.fixed(fixed)
         report.totals()
+        if fix and dry_run and report.differences.total() and not as_json:
+            say(f"dry run: --fix would {report.plan().lower()}")
         return report.differences.total() == report.outcomes["fixed"] and not report.unknowns
 
     if not asyncio.run(run()):
@@ -78,13 +91,14 @@ def reconcile(
 class Report:
     """Says what is found and done, a line each, and keeps count."""
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, dry_run: bool) -> None:
         self.files = 0
         self.foreign = 0
         self.unknowns = 0
         self.differences: Counter[str] = Counter()
         self.outcomes: Counter[str] = Counter()
         self._as_json = as_json
+        self._dry_run = dry_run
         self._live = sys.stderr.isatty()
         self._attachments = 0
         self._told = time.monotonic()
@@ -130,7 +144,7 @@ class Report:
     def plan(self) -> str:
         return (
             f"Remove {_count(self.differences['orphan'], 'file')} and download"
-            f" {_count(self._attachments, 'attachment')} again?"
+            f" {_count(self._attachments, 'attachment')} again"
         )
 
     def totals(self) -> None:
@@ -140,6 +154,7 @@ class Report:
             totals = {
                 "files": self.files, **kinds, "unknown": self.unknowns, "foreign": self.foreign,
                 "fixed": fixed, "expired": self.outcomes["expired"], "left": left,
+                "dry_run": self._dry_run,
             }  # fmt: skip
             self._say(json.dumps({"totals": totals}))
             return

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import app, give_up
+from poller.cli.app import DryRun, Yes, app, ask, give_up
 from poller.config import Settings
 from poller.logs import log_to_stderr, secrets_of
 
@@ -26,13 +26,14 @@ def poll(
     ] = False,
 ) -> None:
     """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once)."""
+    from poller.event_loop import run_fast
     from poller.poll import poll as run
     from poller.serving import ListenError
 
     settings = Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token")
     start_log(settings, "poll")
     try:
-        asyncio.run(run(settings, drain=drain))
+        run_fast(run(settings, drain=drain))
     except ListenError as error:
         give_up(str(error))
 
@@ -40,13 +41,14 @@ def poll(
 @app.command()
 def webhook() -> None:
     """Serve Meta's webhook: check the signature, store the call, queue its media."""
+    from poller.event_loop import run_fast
     from poller.serving import ListenError
     from poller.webhook import serve
 
     settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
     start_log(settings, "webhook")
     try:
-        asyncio.run(serve(settings))
+        run_fast(serve(settings))
     except ListenError as error:
         give_up(str(error))
 
@@ -61,15 +63,32 @@ def demo(
     ] = 200,
     keep: Annotated[
         bool | None,
-        typer.Option(help="Keep the database up afterwards until Ctrl-C; so on a terminal."),
+        typer.Option(help="Keep all of it up afterwards until Ctrl-C; so on a terminal."),
     ] = None,
     real: Annotated[
         bool,
         typer.Option("--real", help="Write into DATABASE_URL and SUPABASE_URL where they are set."),
     ] = False,
+    yes: Yes = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Send WhatsApp messages with media of all formats through the real poller, on stand-ins."""
-    from poller.sandbox.demo import run_demo
+    """Send WhatsApp messages with media of all formats through the real poller, on stand-ins.
 
+    Needs pip install 'pgmedia[sandbox]', unless --real has a database to work on. With --real it
+    asks first: what it writes stays there. With --dry-run it says where that is.
+    """
+    from poller.sandbox.demo import announce, configuration, run_demo
+    from poller.sandbox.postgres import NoProgramsError
+
+    if real and (configured := configuration()):
+        where = " and ".join(one for one in ("DATABASE_URL", "SUPABASE_URL") if one in configured)
+        ask(f"Send {messages} made-up messages to {where}?", yes=yes, dry_run=dry_run)
+    if dry_run:
+        announce(configuration() if real else {})
+        return
     stay = sys.stdin.isatty() if keep is None else keep
-    raise typer.Exit(asyncio.run(run_demo(folder, messages, keep=stay, real=real)))
+    try:
+        code = asyncio.run(run_demo(folder, messages, keep=stay, real=real))
+    except NoProgramsError as error:
+        give_up(str(error))
+    raise typer.Exit(code)

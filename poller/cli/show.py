@@ -9,15 +9,13 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from poller.cli.app import app, duration, give_up, say
 from poller.cli.operate import MediaId, operate
-from poller.cli.status_view import status_view
 from poller.cli.story_view import story_view
 from poller.config import Settings
 from poller.db import Database
-from poller.http import all_plain
+from poller.text import all_plain
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -49,6 +47,10 @@ def status(
     if as_json:
         say(json.dumps(stats, indent=2))
     else:
+        from rich.console import Console
+
+        from poller.cli.status_view import status_view
+
         console = Console(highlight=False)
         with console.capture() as view:
             console.print(status_view(all_plain(stats)))

@@ -26,6 +26,9 @@ STORY = {
 }
 """An event in words; any other is shown by its name and detail."""
 
+STEPS = ("describe", "download", "check", "encode", "upload")
+"""Of an attempt, one after the other; jsonb does not keep their order."""
+
 
 def story_view(
     media_id: UUID, found: dict[str, Any] | None, trail: list[dict[str, Any]]
@@ -59,13 +62,14 @@ def _facts(found: dict[str, Any]) -> list[tuple[str, str]]:
     return facts
 
 
+def _place(step: str) -> int:
+    return STEPS.index(step) if step in STEPS else len(STEPS)
+
+
 def _words(event: dict[str, Any]) -> str:
     detail: dict[str, Any] = event["detail"] or {}
-    steps = [
-        f"{name.removesuffix('_ms')} {value} ms"
-        for name, value in detail.items()
-        if name.endswith("_ms")
-    ]
+    taken = [name.removesuffix("_ms") for name in detail if name.endswith("_ms")]
+    steps = [f"{name} {detail[f'{name}_ms']} ms" for name in sorted(taken, key=_place)]
     known: dict[str, Any] = {
         **event, **detail, "timings": f": {', '.join(steps)}" if steps else ""
     }  # fmt: skip

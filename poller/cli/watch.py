@@ -24,7 +24,7 @@ from poller.cli.live_view import live_view
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
 from poller.figures import span
-from poller.http import all_plain, describe_error
+from poller.text import all_plain, describe_error
 
 ANSWER_SECONDS = 10.0
 """A database that takes longer counts as away."""

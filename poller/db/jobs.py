@@ -22,35 +22,39 @@ CLAIM = (  # by name, so that the function of a newer version may answer more
 
 # Each for one job, and for a group of them, in the order that they come in.
 DESCRIBE = (
-    "select * from public.describe_media_source($1, $2, $3, $4, $5, $6)",
+    "select verdict, reason, max_bytes from public.describe_media_sources("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::text], array[$5::bigint], array[$6::text])",
     """
-    select answer.*
-    from unnest($1::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[])
-        with ordinality job (id, token, mime_type, file_size, sha256, place)
-    cross join lateral public.describe_media_source(
-        job.id, $2, job.token, job.mime_type, job.file_size, job.sha256) answer
+    select answer.verdict, answer.reason, answer.max_bytes
+    from unnest($1::uuid[]) with ordinality job (id, place)
+    join public.describe_media_sources(
+        $2, $1, $3::integer[], $4::text[], $5::bigint[], $6::text[]) answer on answer.id = job.id
     order by job.place
     """,
 )
 BEGIN = (
-    "select * from public.begin_media_upload($1, $2, $3, $4, $5, $6, $7)",
+    "select verdict, reason, object_id, bucket_name, storage_path, content_type, cache_control,"
+    " stored_hash, encoding from public.begin_media_uploads("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::text], array[$5::bigint], array[$6::text],"
+    " array[$7::jsonb])",
     """
-    select answer.*
-    from unnest($1::uuid[], $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::jsonb[])
-        with ordinality job (id, token, content_hash, file_size, mime_type, checks, place)
-    cross join lateral public.begin_media_upload(
-        job.id, $2, job.token, job.content_hash, job.file_size, job.mime_type, job.checks) answer
+    select answer.verdict, answer.reason, answer.object_id, answer.bucket_name, answer.storage_path,
+        answer.content_type, answer.cache_control, answer.stored_hash, answer.encoding
+    from unnest($1::uuid[]) with ordinality job (id, place)
+    join public.begin_media_uploads(
+        $2, $1, $3::integer[], $4::text[], $5::bigint[], $6::text[], $7::jsonb[]) answer
+        on answer.id = job.id
     order by job.place
     """,
 )
 FINISH = (
-    "select public.finish_media_upload($1, $2, $3, $4, $5)",
+    "select waited from public.finish_media_uploads("
+    "$2, array[$1::uuid], array[$3::integer], array[$4::uuid], array[$5::jsonb])",
     """
     select answer.waited
-    from unnest($1::uuid[], $3::integer[], $4::uuid[], $5::jsonb[])
-        with ordinality job (id, token, object_id, timings, place)
-    cross join lateral public.finish_media_upload(
-        job.id, $2, job.token, job.object_id, job.timings) answer (waited)
+    from unnest($1::uuid[]) with ordinality job (id, place)
+    join public.finish_media_uploads($2, $1, $3::integer[], $4::uuid[], $5::jsonb[]) answer
+        on answer.id = job.id
     order by job.place
     """,
 )
@@ -139,10 +143,13 @@ class Jobs(Pool):
         )  # fmt: skip
         return FailureVerdict(**row)
 
-    async def note_late_failure(self, job: Job, failure: Failure) -> None:
-        """Tell what was refused as a report, as the lease was lost: it may count all the same."""
-        call = "select public.note_late_failure($1, $2, $3)"
-        await self._value(call, failure.source, job.phone_number_id, failure.http_status)
+    async def note_late_answer(self, job: Job, failure: Failure | None) -> None:
+        """Tell what was heard after the lease was lost: this failure, or none."""
+        call = "select public.note_late_answer($1, $2, $3, $4, $5, $6)"
+        told = (
+            (failure.source, failure.provider_code, failure.http_status) if failure else [None] * 3
+        )
+        await self._value(call, job.id, job.fencing_token, job.phone_number_id, *told)
 
     async def discard_upload(self, bucket_name: str, storage_path: str, *, answered: bool) -> None:
         """See that an upload leaves no file, unless it is in use. `answered`: it has ended."""
@@ -193,6 +200,13 @@ class Jobs(Pool):
         await self._value(
             "select public.finish_media_deletions($1, $2, $3)", self.poller, *_keys(deletions)
         )
+
+    async def release_deletions(self, deletions: Sequence[Deletion], begun: Sequence[bool]) -> None:
+        """Give files back that were not removed, or of which that is not known, if `begun`."""
+        await self._value(
+            "select public.release_media_deletions($1, $2, $3, $4)",
+            self.poller, *_keys(deletions), begun,
+        )  # fmt: skip
 
     async def fail_deletions(self, deletions: Sequence[Deletion], failure: Failure) -> str:
         """Report files that were not removed; returns the failure code."""

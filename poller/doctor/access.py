@@ -13,8 +13,9 @@ from poller.config import Settings
 from poller.doctor.asking import Answer, ask
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
-from poller.http import NETWORK_ERRORS, describe_error, json_list, plain
+from poller.http import NETWORK_ERRORS, json_list
 from poller.service_key import judge_service_key
+from poller.text import describe_error, plain
 
 REFUSED = {"401", "403"}
 

@@ -10,12 +10,13 @@ import aiohttp
 from pydantic import SecretStr
 
 from poller.http import first_bytes, json_object
+from poller.redaction import Redactor
 from poller.storage import ANSWER_BYTES
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP status, headers, and the first ANSWER_BYTES of the body."""
+    """An HTTP status, headers, and the first ANSWER_BYTES of the body, without the key."""
 
     status: int
     headers: Mapping[str, str]
@@ -48,6 +49,7 @@ async def ask(
 ) -> Answer:
     """Ask with this key, or without any. Raises NETWORK_ERRORS."""
     headers: dict[str, str] = {}
+    redact = Redactor([] if key is None else [key.get_secret_value()])
     if content_type is not None:
         headers["Content-Type"] = content_type
     if key is not None:
@@ -59,4 +61,5 @@ async def ask(
             method, url, headers=headers, data=content, allow_redirects=False
         ) as response,
     ):
-        return Answer(response.status, response.headers, await first_bytes(response, ANSWER_BYTES))
+        body = redact.answer(await first_bytes(response, ANSWER_BYTES))
+        return Answer(response.status, response.headers, body)

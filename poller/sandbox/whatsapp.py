@@ -89,8 +89,10 @@ class WhatsAppApi:
         """requests the api itself turned down; staged faults are not among them."""
         self.closed_numbers: set[str] = set()
         """phone numbers that the token has no right to, so that all they ask is refused."""
+        self.barred_numbers: set[str] = set()
+        """phone numbers that are told what their files are, and refused the files."""
         self.refusals: Counter[str] = Counter()
-        """metadata requests by phone number that were answered with a refusal, staged or not."""
+        """requests by phone number that were answered with a refusal, staged or not."""
         self._phone_numbers: dict[str, str] = {}  # their verified names
         self._media: dict[str, Media] = {}
         self._ids = itertools.count(1_000_000_000_000_001)
@@ -195,11 +197,7 @@ class WhatsAppApi:
             answer = self._refuse(unknown_media(media_id))
         else:
             answer = Answer.of(self._describe(media))
-        fault = self.faults.take("metadata") or Fault()
-        begun = fault.interruption is None or fault.after is not None
-        if begun and 400 <= fault.change(answer).status < 500:
-            self.refusals[number] += 1
-        return await play(request, answer, fault)
+        return await self._answer(request, "metadata", number, answer)
 
     async def _download(self, request: web.Request) -> web.StreamResponse:
         self._note(request)
@@ -210,12 +208,25 @@ class WhatsAppApi:
             answer = self._refuse(Fault(400, _page("Bad Request")))
         elif media is None or time.monotonic() >= ends:
             answer = self._refuse(Fault(404, _page("Not Found")))
+        elif media.phone_number_id in self.barred_numbers:
+            answer = self._refuse(permission_lost())
         else:
             self.downloads[media.id] += 1
             self._begun[media.id].set()
             headers = {"Content-Type": media.mime_type}
             answer = Answer(200, headers, media.length, _pieces(media.content))
-        return await play(request, answer, self.faults.take("download"))
+        number = media and media.phone_number_id
+        return await self._answer(request, "download", number or "", answer)
+
+    async def _answer(
+        self, request: web.Request, route: str, number: str, answer: Answer
+    ) -> web.StreamResponse:
+        """play the answer with the fault that is staged, and count what is refused to a number."""
+        fault = self.faults.take(route) or Fault()
+        begun = fault.interruption is None or fault.after is not None
+        if begun and 400 <= fault.change(answer).status < 500:
+            self.refusals[number] += 1
+        return await play(request, answer, fault)
 
     def _describe(self, media: Media) -> dict[str, object]:
         link = secrets.token_urlsafe(24)

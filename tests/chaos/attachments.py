@@ -16,10 +16,11 @@ from tests.helpers import sha256
 
 NUMBERS = 8
 """Phone numbers that media are sent to."""
-CLOSED_NUMBER = "closed"
-"""One that WhatsApp refuses everything while the storm lasts: it must not be asked too often."""
-CLOSED = 0.1
-"""Part of the attachments that are of that number."""
+CLOSED_NUMBER, BARRED_NUMBER = "closed", "barred"
+"""One that WhatsApp refuses everything while the storm lasts, and one that it tells what its files
+are, and refuses them: neither may be asked too often."""
+CLOSED, BARRED = 0.1, 0.1
+"""Parts of the attachments that are of those numbers."""
 REPEATS = 0.3
 RECENT = 40
 """What is repeated is one of so many before it, many of them still under way."""
@@ -112,8 +113,7 @@ def make_attachments(whatsapp: WhatsAppApi, sizes: Sizes) -> list[Attachment]:
         repeated = bool(contents) and chance.random() < REPEATS
         content = chance.choice(contents[-RECENT:]) if repeated else fresh()
         contents.append(content)
-        closed = chance.random() < CLOSED
-        phone = CLOSED_NUMBER if closed else str(chance.randrange(NUMBERS))
+        phone = _pick_number(chance)
         media_id = whatsapp.add_media(content.data, content.mime_type, phone_number_id=phone)
         if content.failure == "media_expired_or_foreign":
             whatsapp.expire_media(media_id)
@@ -122,6 +122,13 @@ def make_attachments(whatsapp: WhatsAppApi, sizes: Sizes) -> list[Attachment]:
             known = sha256(content.data)
         attachments.append(Attachment(content, media_id, phone, known))
     return attachments
+
+
+def _pick_number(chance: random.Random) -> str:
+    drawn = chance.random()
+    if drawn < CLOSED + BARRED:
+        return CLOSED_NUMBER if drawn < CLOSED else BARRED_NUMBER
+    return str(chance.randrange(NUMBERS))
 
 
 def _fresh_contents(chance: random.Random) -> Callable[[], Content]:

@@ -17,7 +17,7 @@ from poller.db import DATABASE_AWAY
 from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
-from tests.chaos.attachments import CLOSED_NUMBER, Attachment, Sizes
+from tests.chaos.attachments import BARRED_NUMBER, CLOSED_NUMBER, Attachment, Sizes
 from tests.chaos.faults import STORAGE, WHATSAPP, StagedFaults
 from tests.conftest import PollerProcess, StartPoller
 
@@ -27,17 +27,19 @@ SETTINGS = (
     "update media_settings set lease = '2 seconds', max_attempts = 50, backoff_first = '50 ms',"
     " backoff_most = '1 second', waiting_recheck = '1 second'"
 )
-CLOSED_SOURCE = f"whatsapp:{CLOSED_NUMBER}"
+SHUT = [f"whatsapp:{number}" for number in (CLOSED_NUMBER, BARRED_NUMBER)]
+"""The sources of the numbers that are refused something for as long as the storm lasts."""
+_OPEN = "source not in ({})".format(", ".join(f"'{source}'" for source in SHUT))
 AGE = (
     "update media_pauses set until = now() where until > now()",
     "update media_processing_queue set due_at = now() where status = 'pending' and due_at > now()",
-    "with locked as (select source from media_sources"
-    f" where source <> '{CLOSED_SOURCE}' and refused_at <> '{{}}' order by source for update)"
+    f"with locked as (select source from media_sources where {_OPEN} and refused_at <> '{{}}'"
+    " order by source for update)"
     " update media_sources as m set refused_at = '{}' from locked where m.source = locked.source",
-    f"delete from media_unheard_requests where source <> '{CLOSED_SOURCE}'",
+    f"delete from media_unheard_requests where {_OPEN}",
     "notify pgmedia_wake",
 )
-"""Pauses and backoffs are over, and an hour is for all numbers but the closed one; the pollers look
+"""Pauses and backoffs are over, and an hour is for all numbers but those two; the pollers look
 again at once. Sources are locked in the order of pgmedia: the storm deadlocks with no claim."""
 END_LEASES = (
     "update media_processing_queue set lease_until = now() - interval '1 s'"
@@ -75,8 +77,8 @@ class Storm:
     frozen: int = 0
     crashes: int = 0
     left: int = 0
-    refused: int = 0
-    """Requests of the closed number that WhatsApp refused."""
+    refused: dict[str, int] = field(default_factory=dict[str, int])
+    """Requests of the closed and of the barred number that WhatsApp refused."""
     faults: dict[str, int] = field(default_factory=dict[str, int])
     """How often each kind happened."""
 
@@ -84,6 +86,7 @@ class Storm:
         """Until all attachments are sent."""
         await self.ask(lambda db: db.execute(SETTINGS))
         self.whatsapp.closed_numbers = {CLOSED_NUMBER}
+        self.whatsapp.barred_numbers = {BARRED_NUMBER}
         for _ in range(self.sizes.pollers):
             self.pollers.append(await self.start_poller())
         pests = (
@@ -95,7 +98,8 @@ class Storm:
             for pest in pests:
                 group.create_task(pest(over))
         self.left = await self.ask(lambda db: db.fetchval(UNSETTLED))
-        self.refused = self.whatsapp.refusals[CLOSED_NUMBER]
+        numbers = (CLOSED_NUMBER, BARRED_NUMBER)
+        self.refused = {number: self.whatsapp.refusals[number] for number in numbers}
 
     async def calm(self) -> None:
         """No more faults; what dead pollers left is finished by living ones, which stop well."""
@@ -105,9 +109,11 @@ class Storm:
             one.kill()
             await one.ended()
         self.whatsapp.closed_numbers.clear()
+        self.whatsapp.barred_numbers.clear()
         for statement in END_LEASES:
             await self.ask(lambda db, statement=statement: db.execute(statement))
-        await self.ask(lambda db: db.execute("select resume_media_source($1)", CLOSED_SOURCE))
+        resume = "select resume_media_source(source) from unnest($1::text[]) s (source)"
+        await self.ask(lambda db: db.execute(resume, SHUT))
         good = [await self.start_poller() for _ in range(self.sizes.pollers)]
         async with asyncio.timeout(SETTLING_SECONDS + self.sizes.attachments / 20):
             while await self.ask(lambda db: db.fetchval(UNSETTLED)):

@@ -1,4 +1,4 @@
-"""The files in deploy/ are well-formed, and lead to what there is. Nothing of it is built here."""
+"""The files in deploy/ are well-formed, and lead to what there is. tests/docker builds it."""
 
 from __future__ import annotations
 
@@ -117,11 +117,24 @@ def test_an_images_versions_are_those_that_are_tested() -> None:
 def test_everything_runs_a_command_that_there_is() -> None:
     group: Any = typer.main.get_command(app)
     used = set(pods())
-    used |= {one["command"][0] for one in services().values() if one.get("image") == "pgmedia"}
+    used |= {
+        one["command"][0]
+        for one in services().values()
+        if one.get("image") == "pgmedia" and "profiles" not in one
+    }
     for unit in UNITS:
         used |= set(re.findall(r"^ExecStart=\S+/pgmedia (\S+)$", unit.read_text("utf-8"), re.M))
 
     assert used == {"migrate", "buckets", "poll", "webhook"}
+    calls = [one["containers"][0]["args"] for one in pods().values()]
+    calls += [
+        one["command"]
+        for one in services().values()
+        if one.get("image") == "pgmedia" and "profiles" not in one
+    ]
+    for name, *options in calls:  # nobody is there to be asked
+        can_ask = any("--yes" in one.opts for one in group.commands[name].params)
+        assert ("--yes" in options) == can_ask, name
     assert used <= set(group.commands)
 
 

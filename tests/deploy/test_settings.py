@@ -36,12 +36,12 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
 
 @pytest.mark.parametrize("command", NEEDED)
 def test_compose_gives_each_service_what_it_needs(command: str) -> None:
-    (service,) = [one for one in services().values() if one.get("command") == [command]]
+    (service,) = [one for one in services().values() if one.get("command", [None])[0] == command]
 
     assert set(service["environment"]) == NEEDED[command]
 
 
-@pytest.mark.parametrize("command", ["migrate", "poll", "webhook"])
+@pytest.mark.parametrize("command", NEEDED)
 def test_kubernetes_gives_each_pod_what_it_needs(command: str) -> None:
     (container,) = pods()[command]["containers"]
 
@@ -78,7 +78,7 @@ def test_a_wrong_setting_is_not_tried_again() -> None:
 
 def test_each_part_logs_in_with_its_own_role() -> None:
     text = COMPOSE.read_text("utf-8")
-    assert text.count("postgresql://postgres:") == 3  # migrate, buckets, logins
+    assert text.count("postgresql://postgres:") == 4  # migrate, buckets, logins, commands
     for name in ("poller", "webhook"):
         url = services()[name]["environment"]["DATABASE_URL"]
         assert url.startswith(f"postgresql://pgmedia_{name}:")

@@ -9,10 +9,13 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import typer.main
 
+from poller.cli import app
 from tests.conftest import POLLER_PASSWORD
 from tests.urls.conftest import StoreFile, store_file
 from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN
@@ -20,10 +23,21 @@ from tests.webhook.payloads import APP_SECRET, VERIFY_TOKEN
 __all__ = ["StoreFile", "store_file"]
 
 BIN = Path(sys.executable).parent
+UNASKED = {"--yes", "--dry-run", "--check"}
 LASTING = ("pgmedia poll", "pgmedia webhook")
 """Commands that run until they are told to stop."""
 READY = re.compile(r"\d at once$|running on (http\S+)$")
 """What they log when they work, or can be asked by HTTP whether they do."""
+
+
+def answered(text: str) -> str:
+    """A command that asks on a terminal is given the answer."""
+    words = text.split()
+    group: Any = typer.main.get_command(app)
+    if words[0] != "pgmedia" or words[1] not in group.commands or UNASKED & set(words):
+        return text
+    asks = any("--yes" in one.opts for one in group.commands[words[1]].params)
+    return f"{text} --yes" if asks else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from poller.sandbox.samples import SAMPLES
-from tests.docs.conftest import Shell, StoreFile
+from tests.docs.conftest import Shell, StoreFile, answered
 from tests.docs.fences import CHECKOUT, Command, commands
 from tests.helpers import claim, fail, queue_media
 
@@ -20,14 +20,12 @@ STATIC = {
     r"pip install \.": "test_wheel.py installs what it would",
     r"cat > \.env": "test_first_steps.py",
     r"yoyo (list|rollback)": "test_rollback.py",
-    r"docker (build|run|compose) ": "needs an engine and images; tests/deploy checks the files",
-    r"(python3 -m venv|/opt/pgmedia/bin/pip|install|cp) ": "for root; tests/deploy has the files",
+    r"docker (build|run|compose) ": "needs an engine; run by tests/docker",
+    r"(python3 -m venv|/opt/pgmedia/bin/|install|cp) ": "for root; tests/deploy has the files",
     r"systemctl ": "needs systemd at work; tests/system/test_deploy.py verifies the units",
     r"kubectl ": "needs a cluster; tests/deploy validates the manifests",
 }
 """Commands that no test of this module runs, and who does."""
-ASKS = ("pgmedia retry --failed", "pgmedia delete")
-"""Commands that ask on a terminal; here they are given the answer."""
 
 
 def run_here() -> list[Command]:
@@ -75,10 +73,7 @@ async def test_a_command_works(
     )
     media = await prepare(db, store_file)
     text = command.text.replace(PRINTED_ID, str(media))
-    if text.startswith(ASKS):
-        text += " --yes"
-
-    ran = await shell(text)
+    ran = await shell(answered(text))
 
     assert ran.code == 0, ran.output
 
@@ -87,7 +82,7 @@ def test_nothing_is_listed_in_vain() -> None:
     texts = [command.text for command in commands()]
     for pattern in STATIC:
         assert any(re.match(pattern, text) for text in texts), pattern
-    for beginning in (*PREPARED, *ASKS):
+    for beginning in PREPARED:
         assert any(text.startswith(beginning) for text in texts), beginning
 
 

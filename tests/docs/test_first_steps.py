@@ -12,7 +12,7 @@ import httpx
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
-from tests.docs.conftest import BIN, run_in_shell
+from tests.docs.conftest import BIN, answered, run_in_shell
 from tests.docs.fences import commands_of, fences
 from tests.docs.test_commands import PRINTED_ID
 from tests.helpers import eventually, is_stored
@@ -43,7 +43,7 @@ async def test_from_nothing_to_a_stored_file(
     assert install[0].text == "pip install ."
     await run(with_values(install[1].text, settings))
     for command in prepare:
-        await run(command.text)
+        await run(answered(command.text))
     (poll,) = start
     poller = await asyncio.create_subprocess_exec(
         *poll.text.split(), env=environment, cwd=tmp_path, stderr=asyncio.subprocess.DEVNULL

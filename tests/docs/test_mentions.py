@@ -50,3 +50,22 @@ def test_every_link_leads_somewhere(file: Path) -> None:
             titles = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
             assert heading in anchors, link
+
+
+REFUSALS = [
+    ("operations.md", r"pgmedia stops at (\d+):", 0),
+    ("operations.md", r"no more than (\d+) files of a number at once", -1),
+    ("operations.md", r"no more than (\d+) files at once, however", -1),
+    ("operations.md", r"WhatsApp refused (\d+) requests of this number", 0),
+    ("scaling.md", r"allows, less\s+one: (\d+)\.", -1),
+    ("scaling.md", r"`(\d+) / t` files a second", -1),
+]
+"""Where the documentation says how much a number is asked, and by how much that differs from the
+setting."""
+
+
+async def test_how_much_a_number_is_asked_is_what_the_setting_says(db: Any) -> None:
+    setting = await db.fetchval("select refusals_per_hour from media_settings")
+    for file, words, more in REFUSALS:
+        (found,) = re.findall(words, (CHECKOUT / "docs" / file).read_text("utf-8"))
+        assert int(found) == setting + more, (file, words)

@@ -76,11 +76,16 @@ async def test_everything_that_can_differ(
     assert only_found.found == expected
     assert only_found.totals == {
         "files": 7, "orphan": 2, "missing": 2, "differs": 2, "unknown": 0, "foreign": 1,
-        "fixed": 0, "expired": 0, "left": 0,
+        "fixed": 0, "expired": 0, "left": 0, "dry_run": True,
     }  # fmt: skip
     by_kind = {line["storage_path"]: line for line in only_found.lines[:-1]}
     assert by_kind[place["cut"].partition("/")[2]]["file_size"] == len(photos[2]) - 1
     assert by_kind[place["lost"].partition("/")[2]]["attachments"] == 2
+    assert await state(db) == before
+    tried = await reconcile("--fix", "--dry-run")
+    assert (tried.code, tried.problems) == (1, [])
+    plan = "dry run: --fix would remove 2 files and download 5 attachments again"
+    assert tried.said[-1] == plan
     assert await state(db) == before
     fixed = await reconcile("--json", "--fix", "--yes")
     assert (fixed.code, fixed.problems) == (0, [])

@@ -120,7 +120,9 @@ CALLS: dict[str, Call] = {
     "pause storage": calling("select pause_media_source('storage')"),
     "resume": calling("select resume_media_source('whatsapp:default')"),
     "retry all that failed": calling("select retry_failed_media()"),
-    "a late refusal": calling("select note_late_failure('whatsapp', null, 401)"),
+    "a late refusal": calling(
+        "select note_late_answer($1, 1, null, 'whatsapp', null, 401)", "leader"
+    ),
     "refused": lambda db, s: fail(db, s.leader, s.tokens[s.leader], code="190", http_status=401),
     "maintain": calling("select run_media_maintenance()"),
 }

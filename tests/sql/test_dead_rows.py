@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.conftest import Connect
-from tests.helpers import claim, make_due, queue_many, queue_media
+from tests.helpers import blocked, claim, make_due, queue_many, queue_media
 
 DEAD = 600
 
@@ -52,6 +53,23 @@ async def test_a_claim_does_not_read_them_again(db: Any) -> None:
 
 
 @pytest.mark.usefixtures("dead_rows")
+async def test_marks_follow_what_dies_behind_them(db: Any) -> None:
+    await queue_many(db, 3 * DEAD)
+    await db.execute(
+        "update media_processing_queue set due_at = now() - interval '30 minutes'"
+        " where status = 'pending'"
+    )
+    await db.execute("delete from media_processing_queue where status = 'pending'")
+    await queue_many(db, 5)
+    await db.execute(
+        "update media_sources set due_from = array_fill(now() - interval '1 hour', array[10])"
+    )
+
+    assert await blocks_read(db, 1) > 3 * DEAD
+    assert await blocks_read(db, 1) < 100
+
+
+@pytest.mark.usefixtures("dead_rows")
 async def test_what_is_queued_meanwhile_is_claimed_at_once(db: Any) -> None:
     late = await queue_media(db, phone_number_id="1")
     urgent = await queue_media(db, phone_number_id="1", priority=1)
@@ -90,6 +108,22 @@ async def test_the_allowance_of_a_number_holds(db: Any) -> None:
     assert len(await claim(db)) == 15  # one was claimed before, and one is kept back
 
     assert len(await claim(db)) == 0
+
+
+@pytest.mark.usefixtures("dead_rows")
+async def test_a_claim_while_a_migration_changes_the_tables(connect: Connect, db: Any) -> None:
+    """It waits, and goes on with the tables as they are then, whatever it has planned before."""
+    claiming, migrating = await connect(), await connect()
+    assert len(await claim(claiming, 1)) == 1
+    async with migrating.transaction():
+        for table in ("media_sources", "media_processing_queue", "media_settings"):
+            await migrating.execute(f"alter table {table} add column added text default 'x'")
+        claimed = asyncio.create_task(claim(claiming))
+        await blocked(db, claiming)
+
+    assert len(await claimed) == 3
+    assert await marks(db) == 1
+    assert await claim(claiming) == {}
 
 
 async def test_a_queue_without_dead_rows_is_not_marked(db: Any) -> None:

@@ -24,7 +24,7 @@ from tests.helpers import (
 SOURCE = "whatsapp:1"
 
 
-async def test_one_job_less_is_in_work_than_requests_may_be_refused(db: Any) -> None:
+async def test_five_sixths_of_what_may_be_refused_are_in_work(db: Any) -> None:
     await queue_many(db, 30)
     await queue_many(db, 3, "2")
 
@@ -73,7 +73,7 @@ async def test_every_refusal_of_the_last_hour_counts(db: Any) -> None:
 
 async def test_spent_refusals_pause_the_number_until_the_oldest_is_an_hour_old(db: Any) -> None:
     await queue_many(db, 25)
-    for _ in range(2):
+    for _ in range(4):
         for media, token in (await claim(db)).items():
             await fail(db, media, token, code="100", http_status=400)
 
@@ -151,8 +151,9 @@ async def test_a_refusal_that_is_heard_of_after_the_lease_counts(
     with refused("MD001"):
         await fail(db, media, token, code="190", http_status=http_status)
 
-    await db.execute("select note_late_failure('whatsapp', '1', $1)", http_status)
-    await db.execute("select note_late_failure('storage', '1', 400)")
+    note = "select note_late_answer($1, $2, '1', $3, null, $4)"
+    await db.execute(note, media, token, "whatsapp", http_status)
+    await db.execute(note, media, token, "storage", 400)
 
     assert len(await refused_at(db)) == counted
 
@@ -178,17 +179,17 @@ async def test_pollers_that_die_while_they_probe_spend_the_refusals(db: Any, how
                     media, token,
                 )  # fmt: skip
 
-    assert probes == 16
+    assert probes == 18
     assert (await pause_row(db))["reason"] == "whatsapp_refusals_spent"
 
 
 async def test_no_probe_is_sent_when_the_work_in_hand_may_spend_the_limit(db: Any) -> None:
-    """Eighteen are in work from before the pause, and two were refused."""
+    """Fifteen are in work from before the pause, and one was refused."""
     await queue_many(db, 30)
     held = await claim(db)
     refusing = next(iter(held))
     await fail(db, refusing, held[refusing], code="190", http_status=401)
-    for left in (1, 0):
+    for left in (1, 1, 1, 0):
         await db.execute("update media_pauses set until = now()")
         await make_due(db)
         probes = await claim(db)

@@ -12,7 +12,7 @@ import pytest
 from poller.buckets import sync_buckets
 from poller.config import Settings
 from poller.content import Spool
-from poller.deletions import remove_files
+from poller.deletions import Remover
 from poller.inspector import Inspector
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
@@ -33,7 +33,7 @@ async def test_odd_paths_of_old_rows_are_removed(
     )
     good = await pipeline()
 
-    assert await remove_files(good.database, good.storage, good.metrics.removals) == len(names)
+    assert await Remover(good.database, good.storage, good.metrics.removals).remove() == len(names)
 
     assert await db.fetchval("select count(*) from media_deletion_queue") == 0
     assert storage.requests["remove"] == 1

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from poller.deletions import remove_files
+from poller.deletions import Remover
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.helpers import queue_media, status
@@ -78,7 +78,7 @@ async def test_a_removal(
     if row.fault:
         storage.faults.always("remove", fresh(row.fault))
 
-    assert await remove_files(good.database, failing.storage, good.metrics.removals) == 1
+    assert await Remover(good.database, failing.storage, good.metrics.removals).remove() == 1
 
     kept = await db.fetchrow("select * from media_deletion_queue")
     assert (kept["status"], kept["last_error_code"]) == ("pending", row.code)
@@ -87,7 +87,7 @@ async def test_a_removal(
     assert [one["reason"] for one in paused] == [row.code] * (row.verdict == "paused")
 
     await fault_is_over(db, storage)
-    await remove_files(good.database, good.storage, good.metrics.removals)
+    await Remover(good.database, good.storage, good.metrics.removals).remove()
     assert await db.fetchval("select count(*) from media_deletion_queue") == 0
     assert not list((files / "images").rglob("*.jpg"))
 
@@ -102,14 +102,14 @@ async def test_a_removal_with_the_key_of_anon_forgets_no_file(
     await db.execute("select delete_media($1)", media)
     anon = await pipeline(Row("", "", "", "", key="anon"))
 
-    await remove_files(good.database, anon.storage, good.metrics.removals)
+    await Remover(good.database, anon.storage, good.metrics.removals).remove()
 
     kept = await db.fetchrow("select * from media_deletion_queue")
     assert (kept["status"], kept["last_error_code"]) == ("pending", "storage_key_refused")
     assert kept["last_error_text"].startswith("the key sees no bucket")
     assert list((files / "images").rglob("*.jpg"))
     await fault_is_over(db, storage)
-    await remove_files(good.database, good.storage, good.metrics.removals)
+    await Remover(good.database, good.storage, good.metrics.removals).remove()
     assert not list((files / "images").rglob("*.jpg"))
 
 
@@ -120,6 +120,6 @@ async def test_a_removal_of_a_bucket_that_is_gone_is_done(db: Any, pipeline: Mak
     )
     good = await pipeline()
 
-    assert await remove_files(good.database, good.storage, good.metrics.removals) == 1
+    assert await Remover(good.database, good.storage, good.metrics.removals).remove() == 1
 
     assert await db.fetchval("select count(*) from media_deletion_queue") == 0

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from poller.deletions import remove_files
+from poller.deletions import Remover
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
 from poller.sandbox.storage_errors import Reason
@@ -72,7 +72,7 @@ async def test_a_thousand_names_go_into_one_removal(
     good = await pipeline()
 
     claimed = [
-        await remove_files(good.database, good.storage, good.metrics.removals) for _ in range(3)
+        await Remover(good.database, good.storage, good.metrics.removals).remove() for _ in range(3)
     ]
 
     assert claimed == [1000, 500, 0]
@@ -92,7 +92,7 @@ async def test_a_name_that_is_refused_keeps_back_no_other(
         storage.faults.once("remove", Reason.KEY.fault())
     good = await pipeline()
 
-    assert await remove_files(good.database, good.storage, good.metrics.removals) == 64
+    assert await Remover(good.database, good.storage, good.metrics.removals).remove() == 64
 
     (kept,) = await db.fetch("select * from media_deletion_queue")
     assert (kept["attempts"], kept["last_error_code"]) == (1, "storage_path_refused")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,17 @@ from tests.conftest import StartPoller
 from tests.helpers import events, eventually, queue_media
 
 (LIBRARY,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+MEMORY = Path("/dev/shm")  # noqa: S108 - faketime makes files with the number of the process
+
+
+@pytest.fixture(autouse=True)
+def remove_leftovers() -> Iterator[None]:
+    """Remove the shared memory of processes that were killed, of this run or an earlier one."""
+    yield
+    for path in MEMORY.glob("*faketime_s[eh]m_*"):
+        if not Path("/proc", path.name.rpartition("_")[2]).exists():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @pytest.mark.parametrize("days", [1, -1])

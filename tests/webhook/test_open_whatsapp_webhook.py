@@ -38,13 +38,13 @@ async def test_an_upgrade_closes_the_door_when_the_role_has_gone(
     await db.execute("drop owned by anon")
     await db.execute("drop role anon")
 
-    done = await asyncio.to_thread(pgmedia, "migrate", cwd=tmp_path, DATABASE_URL=dsn)
+    done = await asyncio.to_thread(pgmedia, "migrate", "--yes", cwd=tmp_path, DATABASE_URL=dsn)
 
     assert done.returncode == 0, done.stdout
     assert "warning: whatsapp_webhook is closed now: there is no role anon" in done.stderr
     assert not await db.fetchval("select webhook_open from media_secrets")
     await db.execute("create role anon nologin")
-    again = await asyncio.to_thread(pgmedia, "migrate", cwd=tmp_path, DATABASE_URL=dsn)
+    again = await asyncio.to_thread(pgmedia, "migrate", "--yes", cwd=tmp_path, DATABASE_URL=dsn)
     assert (again.returncode, again.stderr) == (0, "")
     assert not await db.fetchval(MAY)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -114,7 +115,21 @@ async def test_since_is_about_the_time_of_the_message(db: Any) -> None:
 
 @pytest.mark.parametrize(
     "payload",
-    [None, "[]", "5", '"image"', '{"image": 5}', '{"image": {}}', '{"image": {"id": ""}}', "{}"],
+    [
+        None,
+        "[]",
+        "5",
+        '"image"',
+        '{"image": 5}',
+        '{"image": {}}',
+        '{"image": {"id": ""}}',
+        "{}",
+        '"{"',
+        '"5"',
+        '{"entry": 5}',
+        '{"value": []}',
+        '{"messages": [null, 1]}',
+    ],
 )
 async def test_payloads_of_no_use_are_passed_over(db: Any, payload: str | None) -> None:
     await db.execute(
@@ -149,3 +164,63 @@ async def test_bots_own_json_column_with_what_jsonb_cannot_hold(db: Any) -> None
 async def test_a_page_of_no_size_is_refused(db: Any, at_most: int | None) -> None:
     with refused("MD055", f"at_most is {'null' if at_most is None else at_most}, not 1 to 100000"):
         await backfill(db, at_most=at_most)
+
+
+NUMBER = {"metadata": {"display_phone_number": "4930", "phone_number_id": "815"}}
+SHAPES: dict[str, Callable[[list[Any]], Any]] = {
+    "a value": lambda messages: {"messaging_product": "whatsapp", **NUMBER, "messages": messages},
+    "a change": lambda messages: {"field": "messages", "value": {**NUMBER, "messages": messages}},
+    "an entry": lambda messages: {"id": "1", "changes": [SHAPES["a change"](messages)]},
+    "a call": lambda messages: {
+        "object": "whatsapp_business_account", "entry": [SHAPES["an entry"](messages)],
+    },
+    "echoes": lambda messages: {**NUMBER, "message_echoes": messages},
+    "history": lambda messages: {
+        **NUMBER, "history": [{"threads": [{"id": "1", "messages": messages}]}],
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("twice", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_what_a_bot_stored_of_the_call(db: Any, shape: str, twice: bool) -> None:
+    """The row's own message is found among those that came together; and its number."""
+    one, other = recent("video"), recent("document")
+    (row,) = await add(db, one, phone_number_id="")
+    await db.execute("update messages set phone_number_id = null")
+    payload = json.dumps(SHAPES[shape]([recent("text"), other, one]))
+    if twice:  # by a client that encodes what is encoded
+        payload = json.dumps(payload)
+    await db.execute("update messages set raw_payload = $1", payload)
+
+    assert counts(await backfill(db)) == {"queued": 1}
+
+    found = await db.fetchrow("select * from media join media_processing_queue using (id)")
+    assert found["whatsapp_media_id"] == one["video"]["id"]
+    assert (found["message_id"], found["source"]) == (row, "whatsapp:815")
+    assert counts(await backfill(db)) == {}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+async def test_a_call_without_the_message_is_passed_over(db: Any, shape: str) -> None:
+    await add(db, recent())
+    await db.execute("update messages set raw_payload = $1", json.dumps(SHAPES[shape]([recent()])))
+
+    assert counts(await backfill(db)) == {}
+
+
+async def test_what_the_gateways_of_whatsapp_web_store_has_no_media_of_the_cloud_api(
+    db: Any,
+) -> None:
+    await add(db, recent())
+    sent: dict[str, Any] = {
+        "event": "messages.upsert", "instance": "bot",
+        "data": {
+            "key": {"id": "3EB0", "remoteJid": "4915112345678@s.whatsapp.net"},
+            "messageType": "imageMessage",
+            "message": {"imageMessage": {"url": "https://mmg.whatsapp.net/x.enc", "mediaKey": "k"}},
+        },
+    }  # fmt: skip
+    await db.execute("update messages set raw_payload = $1", json.dumps(sent))
+
+    assert counts(await backfill(db)) == {}

@@ -180,7 +180,7 @@ async def test_metas_message_quotes_a_malformed_token(api: WhatsApp, whatsapp: W
     with pytest.raises(ProviderError) as raised:
         await api.describe(whatsapp.add_media(PNG, "image/png"), None)
 
-    assert raised.value.failure.text == "Malformed access token ..."
+    assert raised.value.failure.text == "Malformed access token [hidden]"
 
 
 async def test_who_the_token_stands_for(http: aiohttp.ClientSession, whatsapp: WhatsAppApi) -> None:

@@ -27,8 +27,13 @@ begin
         and q.due_at > now()
         and resume_media_source.scope in ('storage', q.source)
         and q.last_error_code in (select r.failure_code from public.media_failure_rules r where r.action = 'pause');
-    update public.media_sources m set refused_at = '{}' where m.source = resume_media_source.scope;
-    delete from public.media_unheard_requests u where u.source = resume_media_source.scope;
+    update public.media_sources m set refused_at = '{}', denied_at = null where m.source = resume_media_source.scope;
+    delete from public.media_unheard_requests u
+    where (u.media_id, u.fencing_token) in (
+        select x.media_id, x.fencing_token
+        from public.media_unheard_requests x
+        where x.source = resume_media_source.scope
+        for update skip locked); -- those are being forgiven
     perform public.wake_media_pollers();
     return v_found;
 end;

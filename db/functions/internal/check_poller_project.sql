@@ -3,11 +3,13 @@
 
 create or replace function public.check_poller_project(p_poller text)
 returns void
-language sql
+language plpgsql
 stable
 set search_path = ''
 as $$
-    select public.check_media_project((select p.project_url from public.media_pollers p where p.poller = p_poller));
+begin
+    perform public.check_media_project((select p.project_url from public.media_pollers p where p.poller = p_poller));
+end;
 $$;
 
 comment on function public.check_poller_project is

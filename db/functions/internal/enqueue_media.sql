@@ -1,5 +1,6 @@
 -- The queue rows of new attachments: pending, or waiting for one of the same type and content that is
--- being fetched or will be, be it in the same batch.
+-- being fetched or will be, be it in the same batch. A leader that ends meanwhile does not see who is
+-- being queued, so the first recheck comes soon.
 
 create or replace function public.enqueue_media(p_new jsonb, p_done uuid[])
 returns void
@@ -30,7 +31,7 @@ begin
         )
         select l.id, l.message_id, l.whatsapp_media_id, l.source,
             case when l.leader is null then 'pending' else 'waiting' end, l.priority,
-            case when l.leader is null then now() else now() + s.waiting_recheck end, s.max_attempts,
+            case when l.leader is null then now() else now() + least(s.waiting_recheck, '2 seconds') end, s.max_attempts,
             l.content_hash, l.leader, l.source_url, l.source_url_until
         from led l
         cross join public.media_settings s

@@ -11,8 +11,8 @@ set search_path = ''
 as $$
 begin
     return case
-        when p_hash ~ '^[0-9A-Fa-f]{64}$' then lower(p_hash)
-        when p_hash ~ '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$' then encode(decode(p_hash, 'base64'), 'hex')
+        when length(p_hash) = 64 and p_hash !~ '[^0-9A-Fa-f]' then lower(p_hash) -- {64} would cost ten times as much
+        when length(p_hash) = 44 and p_hash ~ '^[A-Za-z0-9+/]*[AEIMQUYcgkosw048]=$' then encode(decode(p_hash, 'base64'), 'hex')
     end;
 end;
 $$;

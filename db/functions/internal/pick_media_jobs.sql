@@ -14,6 +14,7 @@ as $$
 declare
     v_marked boolean := exists (
         select from public.media_sources s where s.source = any (p_sources) and s.due_from_until > now());
+    v_blocks bigint := pg_stat_get_xact_blocks_fetched('public.media_processing_queue'::regclass);
     v_found uuid[];
     v_id uuid;
     v_picked uuid[] := '{}'::uuid[];
@@ -27,7 +28,7 @@ begin
                     select d.*, a.jobs,
                         row_number() over (partition by s.source order by d.priority, d.due_at, d.id) as place
                     from public.media_sources s
-                    cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
+                    join public.get_source_allowances(p_sources) a on a.source = s.source
                     cross join generate_series(1, 10) p (priority)
                     cross join lateral (
                         select q.id, q.priority, q.due_at
@@ -47,7 +48,7 @@ begin
             v_found := array(
                 select d.id
                 from public.media_sources s
-                cross join lateral public.get_source_allowance(s.source, s.refused_at) a (jobs)
+                join public.get_source_allowances(p_sources) a on a.source = s.source
                 cross join lateral (
                     select q.id, q.priority, q.due_at
                     from public.media_processing_queue q
@@ -72,6 +73,10 @@ begin
         exit when v_picked <> '{}' or v_found = '{}';
         v_passed := v_passed || v_found;
     end loop;
+    v_blocks := pg_stat_get_xact_blocks_fetched('public.media_processing_queue'::regclass) - v_blocks;
+    if v_marked and v_blocks > 1000 + 100 * cardinality(p_sources) then
+        perform public.mark_media_sources(p_sources); -- rows have died behind the marks
+    end if;
     return v_picked;
 end;
 $$;

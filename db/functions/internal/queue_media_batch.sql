@@ -63,7 +63,8 @@ begin
         cross join lateral public.find_stored_object(k.content_hash, k.media_type) o
         where o.id is not null
     loop
-        perform public.link_media_object(v_same.ids, v_same.object, 'deduplicated');
+        perform public.link_media_objects(
+            v_same.ids, array_fill((v_same.object).id, array[cardinality(v_same.ids)]), 'deduplicated');
         v_linked := v_linked || v_same.ids;
     end loop;
     perform public.enqueue_media(v_new, v_linked);

@@ -16,7 +16,7 @@ begin
     cross join lateral public.find_stored_object(p_job.content_hash, m.media_type) o
     where m.id = p_job.id;
     if v_object.id is not null then
-        perform public.link_media_object(array[p_job.id], v_object, 'deduplicated');
+        perform public.link_media_objects(array[p_job.id], array[v_object.id], 'deduplicated');
         return true;
     end if;
 

@@ -37,6 +37,7 @@ begin
             least(s.backoff_most, s.backoff_first * power(2, least(q.attempts, 20) - 1)) * (0.5 + random() / 2)),
         last_error_code = p_code,
         last_error_text = p_text,
+        source_url = null, -- the metadata has another
         claimed_by = null,
         lease_until = null
     from public.media_settings s

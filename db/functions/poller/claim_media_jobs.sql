@@ -21,6 +21,7 @@ security definer -- the poller has no rights on the tables
 set search_path = ''
 set enable_seqscan = off -- a queue that statistics call empty is full of dead rows
 set jit = off -- before Postgres 18, a scan all the same makes a plan dear enough to be compiled
+set plan_cache_mode = force_generic_plan -- arrays of few would be planned for anew, call by call
 as $$
 #variable_conflict use_column
 declare
@@ -35,8 +36,14 @@ begin
         return;
     end if;
     v_sources := public.lock_media_sources();
+    if v_sources = '{}' then
+        return;
+    end if;
     perform public.pause_spent_sources(v_sources);
     v_picked := public.pick_media_jobs(v_sources, v_limit);
+    if v_picked = '{}' then
+        return;
+    end if;
 
     return query
     with claimed as (
@@ -49,6 +56,7 @@ begin
             claimed_at = clock_timestamp(),
             source_answered = false,
             bytes_received = false,
+            source_url = case when q.source_url_until > now() then q.source_url end,
             lease_until = clock_timestamp() + s.lease
         from public.media_settings s
         where q.id = any (v_picked)
@@ -61,7 +69,7 @@ begin
     )
     select c.id, c.fencing_token, c.attempts::integer, c.whatsapp_media_id,
         nullif(substr(c.source, length('whatsapp:') + 1), 'default'),
-        case when c.attempts = 1 and c.source_url_until > now() then c.source_url end,
+        c.source_url,
         extract(epoch from c.claimed_at - c.due_at)::double precision
     from claimed c
     order by c.priority, c.due_at, c.id;
@@ -69,5 +77,5 @@ end;
 $$;
 
 comment on function public.claim_media_jobs is
-    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, for the first attempt and while it lives. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
+    'Lease up to p_limit due jobs to a poller for media_settings.lease. A claim spends an attempt; (id, poller, fencing token) must come with every later call about the job. source_url: where the webhook said the file is, while that lives and until an attempt has failed with it. waited_seconds: since when it was due. Error: MD061 the poller works with another project than that of the files.';
 grant execute on function public.claim_media_jobs to media_poller;

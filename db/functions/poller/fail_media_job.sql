@@ -61,8 +61,8 @@ begin
             verdict := public.retry_media_job(v_job, failure_code, v_text, public.read_retry_after(p_retry_after));
             due_at := (select q.due_at from public.media_processing_queue q where q.id = p_id and verdict = 'retry');
     end case;
-    if public.is_media_refusal(p_source, p_http_status) then
-        perform public.count_media_refusal(v_job.source);
+    if public.is_media_refusal(p_http_status, v_rule) then
+        perform public.count_media_refusal(v_job.source, v_rule.action = 'pause');
     elsif p_source = 'poller' and p_provider_code is null then -- it does not know what happened
         perform public.record_unheard_request(v_job);
     end if;

@@ -25,7 +25,7 @@ begin
             and (select x.id from public.media x where x.message_id = m.id limit 1) is null
         then jsonb_build_object(
             'place', row_number() over (order by m.id), 'id', m.whatsapp_message_id,
-            'phone_number_id', m.phone_number_id, 'raw', r.raw)
+            'phone_number_id', coalesce(m.phone_number_id, r.phone_number_id), 'raw', r.raw)
         end
     from (
         select *
@@ -34,7 +34,8 @@ begin
         order by g.id
         limit p_limit
     ) m
-    cross join lateral (select public.parse_webhook_payload(m.raw_payload::json) as raw) r;
+    left join lateral public.find_stored_message(
+        public.parse_webhook_payload(m.raw_payload::json), m.whatsapp_message_id) r on true;
 end;
 $$;
 

@@ -1,25 +1,15 @@
--- Who fetches a content? Answers 'lead' (this attachment does), 'deduplicated' (it is stored, and
--- this attachment now refers to it) or 'joined' (another one is at it, and this one waits).
+-- Another attachment fetches this content: wait for it, with all who waited for this one.
 
-create or replace function public.settle_media_content(
+create or replace function public.join_media_leader(
     p_job public.media_processing_queue,
     p_object public.media_objects
 )
-returns text
+returns void
 language plpgsql
 volatile
 set search_path = ''
 as $$
 begin
-    if p_object.state = 'stored' then
-        perform public.link_media_object(array[p_job.id], p_object, 'deduplicated', p_poller => p_job.claimed_by);
-        perform public.free_waiting_media(p_job.id);
-        perform public.drop_media_reservations(p_job.id);
-        return 'deduplicated';
-    end if;
-    if p_object.leader_id = p_job.id then
-        return 'lead';
-    end if;
     update public.media_processing_queue q
     set
         status = 'waiting',
@@ -37,9 +27,8 @@ begin
     perform public.drop_media_reservations(p_job.id);
     perform public.log_media_event(p_job.id, 'joined',
         jsonb_build_object('waiting_for', p_object.leader_id), p_job.claimed_by, p_job.attempts);
-    return 'joined';
 end;
 $$;
 
-comment on function public.settle_media_content is
-    'Decide who fetches a content, and link or join this attachment accordingly: lead, deduplicated or joined.';
+comment on function public.join_media_leader is
+    'Let a claimed job wait for the leader of a reservation; its attempt is not spent.';

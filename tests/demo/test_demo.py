@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import re
 import signal
-import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,91 +14,10 @@ import pytest
 
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage_files import METADATA
+from tests.demo.conftest import Demo, Start
 from tests.helpers import eventually, sha256
 
 MESSAGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Demo:
-    """A demo in a process and a folder of its own."""
-
-    process: asyncio.subprocess.Process
-    folder: Path
-    output: Path
-
-    @property
-    def files(self) -> Path:
-        return self.folder / "sandbox" / "files"
-
-    async def shown(self, pattern: str) -> str:
-        """Wait until the output matches; the first group."""
-
-        def search() -> str | None:
-            found = re.search(pattern, self.output.read_text())
-            assert found or not self.ended, self.output.read_text()
-            return found[1] if found else None
-
-        return await eventually(search)
-
-    @property
-    def ended(self) -> bool:
-        return self.process.returncode is not None
-
-    async def interrupt(self) -> int:
-        self.process.send_signal(signal.SIGINT)
-        return await asyncio.wait_for(self.process.wait(), 30)
-
-    def processes(self) -> list[str]:
-        """The command lines of all processes that belong to this demo, in any session."""
-        found: list[str] = []
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                if entry.name.isdecimal() and self.mark in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_text().replace("\0", " "))
-        return found
-
-    def environment_of(self, words: str) -> dict[str, str]:
-        """The environment of the process of this demo that has these words in its command line."""
-        for entry in Path("/proc").iterdir():
-            with contextlib.suppress(OSError):
-                environ = (entry / "environ").read_bytes() if entry.name.isdecimal() else b""
-                if self.mark in environ and words in (entry / "cmdline").read_text().replace(
-                    "\0", " "
-                ):
-                    pairs = (one.partition("=") for one in environ.decode().split("\0"))
-                    return {name: value for name, _, value in pairs}
-        return {}
-
-    @property
-    def mark(self) -> bytes:
-        return f"PGMEDIA_TEST_DEMO={self.folder}\0".encode()
-
-
-Start = Callable[..., Awaitable[Demo]]
-
-
-@pytest.fixture
-async def start(tmp_path: Path) -> AsyncIterator[Start]:
-    """Start a demo that is no terminal's; at the end nothing of it may be left."""
-    started: list[Demo] = []
-
-    async def start_demo(*arguments: str) -> Demo:
-        output = tmp_path / f"output-{len(started)}.txt"
-        with output.open("wb") as stream:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "poller", "demo", *arguments,
-                env={"PATH": os.environ["PATH"], "PGMEDIA_TEST_DEMO": str(tmp_path)},
-                cwd=tmp_path, stdin=asyncio.subprocess.DEVNULL, stdout=stream, stderr=stream,
-            )  # fmt: skip
-        started.append(Demo(process, tmp_path, output))
-        return started[-1]
-
-    yield start_demo
-    for one in started:
-        if not one.ended:
-            one.process.kill()
-            await one.process.wait()
 
 
 async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
@@ -160,11 +74,13 @@ async def check_end_state(demo: Demo, db: Any, messages: int) -> None:
 async def test_the_demo_from_begin_to_end(start: Start) -> None:
     demo = await start("--messages", str(MESSAGES), "--keep")
     dsn = await demo.shown(r"psql (\S+)")
-    await demo.shown(r"(stays up until Ctrl-C)")
+    await demo.shown(r"(limit 5;)")
     db: Any = await asyncpg.connect(dsn)
     await check_end_state(demo, db, MESSAGES)
     (data,) = {one.split()[2] for one in demo.processes() if "/postgres -D" in one}
-    for statement in re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE):
+    statements = re.findall(r"^select .*;$", demo.output.read_text(), re.MULTILINE)
+    assert len(statements) == 2
+    for statement in statements:
         assert await db.fetch(statement)
     db.terminate()
 
@@ -175,6 +91,7 @@ async def test_the_demo_from_begin_to_end(start: Start) -> None:
     output = demo.output.read_text()
     assert "Traceback" not in output
     assert str(demo.files) in output
+    assert not (demo.folder / "sandbox" / ".env").exists()
 
 
 async def test_its_poller_works_as_media_poller_alone(start: Start) -> None:
