@@ -1,8 +1,8 @@
 """Programs that fetch the files of a list and upload them: `python -m bench.pipeline.workers NAME`.
 
 Each does so with as many at once as the others. What they need comes in the environment; they end
-when they are told to (SIGTERM). PgQueuer and pgmedia run on uvloop, as their own commands do, and so
-does the bound, as what is fastest.
+when they are told to (SIGTERM). PgQueuer and pgmedia run on uvloop, as their own commands
+do, and so does the bound, as what is fastest.
 """
 
 from __future__ import annotations
