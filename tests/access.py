@@ -245,6 +245,7 @@ NOBODY = {
     "record_unheard_request",
     "refuse_audit_change",
     "refuse_audit_deletion",
+    "refuse_media_content",
     "refuse_media_truncate",
     "refuse_received_content",
     "refuse_settings_loss",
@@ -273,9 +274,9 @@ NOBODY = {
     "tell_media_format",
     "touch_media_reconcile",
     "wake_media_pollers",
+    "write_webhook_rows",
     "whatsapp_webhook(json)",
     "whatsapp_webhook(text, text, text)",
-    "write_webhook_rows",
 }
 """Called by the others, or by triggers; whatsapp_webhook by anon once an operator has opened it."""
 

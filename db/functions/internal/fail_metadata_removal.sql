@@ -27,7 +27,8 @@ begin
     if p_problem_code in ('kept', 'unfit') then
         reason := 'metadata_not_removed';
         select r.* into verdict, bucket_name, storage_path, content_type, cache_control
-        from public.refuse_received_content(p_job, p_media, p_object, reason, p_problem) r;
+        from public.refuse_media_content(
+            p_media, p_object.content_hash, p_object.file_size, reason, p_problem, p_object.checks) r;
     else
         select f.verdict, f.failure_code into verdict, reason
         from public.fail_media_job(p_job.id, p_job.claimed_by, p_job.fencing_token, 'poller',

@@ -29,8 +29,8 @@ declare
     v_verdicts text[] := public.settle_media_contents(p_jobs, v_objects);
     v_object public.media_objects;
     v_bucket public.media_buckets;
-    v_forgone jsonb; -- an encoding that storage refused in an earlier attempt
     v_placed public.media_objects[] := '{}'::public.media_objects[];
+    v_tried jsonb;
 begin
     for i in 1..cardinality(p_jobs) loop
         id := p_jobs[i].id;
@@ -44,19 +44,15 @@ begin
         v_object.mime_type := p_received[i].mime_type;
         v_object.checks := p_received[i].checks;
         select b.* into v_bucket from public.media_buckets b where b.bucket_name = p_received[i].bucket_name;
-        v_forgone := coalesce(v_object.encoding -> 'tried', v_object.encoding);
-        if (v_forgone ? 'refused_by') is not true then
-            v_forgone := null;
-        end if;
+        v_tried := coalesce(v_object.encoding -> 'tried', v_object.encoding);
+        v_tried := case when v_tried ? 'refused_by' then v_tried end; -- in an earlier attempt
         encoding := public.plan_media_encoding(
-            v_bucket, v_object.mime_type, v_object.file_size, v_object.checks, v_forgone is null);
+            v_bucket, v_object.mime_type, v_object.file_size, v_object.checks, v_tried is null);
         if encoding is not null then
-            if v_forgone is not null then
-                encoding := encoding || jsonb_build_object('tried', v_forgone);
-            end if;
             update public.media_objects o
             set file_size = v_object.file_size, mime_type = v_object.mime_type, checks = v_object.checks
             where o.id = v_object.id;
+            encoding := encoding || jsonb_strip_nulls(jsonb_build_object('tried', v_tried));
             verdict := 'encode';
             object_id := v_object.id;
             return next;
@@ -66,7 +62,7 @@ begin
             v_object.stored_type := null;
             v_object.stored_hash := v_object.content_hash;
             v_object.stored_size := v_object.file_size;
-            v_object.encoding := v_forgone;
+            v_object.encoding := v_tried;
             v_placed := v_placed || v_object;
         end if;
     end loop;
