@@ -203,7 +203,8 @@ def bmp_with_palette(image: Image.Image, header_bytes: int) -> bytes:
     if header_bytes == 40:
         struct.pack_into("<I", plain, 14 + 32, 0)
         return bytes(plain)
-    palette, pixels = plain[54 : 54 + 1024], plain[54 + 1024 :]
+    (pixels_at,) = struct.unpack_from("<I", plain, 10)
+    palette, pixels = plain[54:pixels_at].ljust(1024, b"\0"), plain[pixels_at:]
     colours = b"".join(bytes(palette[at : at + 3]) for at in range(0, 1024, 4))
     head = struct.pack("<2sIIIIHHHH", b"BM", 26 + 768 + len(pixels), 0, 26 + 768, 12, 60, 40, 1, 8)
     return head + colours + pixels
