@@ -270,6 +270,8 @@ NOBODY = {
     "touch_media_reconcile",
     "wake_media_pollers",
     "write_webhook_rows",
+    "whatsapp_webhook(json)",
+    "whatsapp_webhook(text, text, text)",
 }
 """Called by the others, or by triggers; whatsapp_webhook by anon once an operator has opened it."""
 
