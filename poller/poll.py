@@ -14,7 +14,7 @@ import asyncpg
 
 from poller.config import Settings, SettingsError
 from poller.db import DATABASE_AWAY, Database, Listener, has_own_session
-from poller.http import open_client
+from poller.http import open_session
 from poller.inspector import Inspector
 from poller.loop import Poller
 from poller.metrics import PollerMetrics
@@ -140,8 +140,8 @@ async def _pipeline(
     assert settings.supabase_service_key  # noqa: S101
     assert settings.whatsapp_token  # noqa: S101
     urls = (settings.whatsapp_api_url, settings.supabase_url)
-    client = await stack.enter_async_context(
-        open_client(
+    session = await stack.enter_async_context(
+        open_session(
             {urlsplit(url).hostname or "" for url in urls},
             settings.pgmedia_timeout_seconds,
             2 * settings.pgmedia_concurrency,
@@ -164,14 +164,14 @@ async def _pipeline(
     return Pipeline(
         database=database,
         whatsapp=WhatsApp(
-            client,
+            session,
             settings.whatsapp_api_url,
             settings.whatsapp_token,
             settings.whatsapp_phone_id,
             settings.pgmedia_timeout_seconds,
         ),
         storage=Storage(
-            client,
+            session,
             settings.supabase_url,
             settings.supabase_service_key,
             settings.pgmedia_timeout_seconds,

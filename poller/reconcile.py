@@ -22,7 +22,7 @@ from storage3.types import SearchV2Options
 from poller.config import Settings
 from poller.db import DATABASE_AWAY, Database
 from poller.figures import Pace
-from poller.http import NO_CONNECTION, ProviderError, open_client
+from poller.http import NO_CONNECTION, ProviderError, open_session
 from poller.records import Difference, Fix, ReconcileRun, StoredFile
 from poller.storage import Storage, is_of_one_file
 from poller.supabase_client import NOT_FOUND, SupabaseError, open_storage
@@ -53,11 +53,11 @@ async def reconciling(
     run = await database.begin_reconcile(settings.supabase_url, bucket_name)
     try:
         async with (
-            open_client({host}, settings.pgmedia_timeout_seconds, ASKED_AT_ONCE) as client,
+            open_session({host}, settings.pgmedia_timeout_seconds, ASKED_AT_ONCE) as session,
             open_storage(settings) as storage,
         ):
             files = Storage(
-                client,
+                session,
                 settings.supabase_url,
                 settings.supabase_service_key,
                 settings.pgmedia_timeout_seconds,

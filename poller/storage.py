@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
 from poller.http import (
@@ -17,6 +17,7 @@ from poller.http import (
     NO_CONNECTION,
     ProviderError,
     first_bytes,
+    is_success,
     json_list,
     json_object,
     longest,
@@ -51,7 +52,7 @@ class PathError(ProviderError):
 class _Answer:
     """A status with its headers, and the first ANSWER_BYTES of the body."""
 
-    response: httpx.Response
+    response: aiohttp.ClientResponse
     body: bytes
 
 
@@ -59,9 +60,9 @@ class Storage:
     """A client of the object endpoints, with the service key. Raises ProviderError."""
 
     def __init__(
-        self, client: httpx.AsyncClient, project_url: str, key: SecretStr, timeout: float
+        self, session: aiohttp.ClientSession, project_url: str, key: SecretStr, timeout: float
     ) -> None:
-        self._client = client
+        self._session = session
         self._url = f"{project_url}/storage/v1"
         self._key = key
         self._redact = Redactor([key.get_secret_value()])
@@ -96,7 +97,7 @@ class Storage:
         """What storage says of the file at a path, also that it is not there."""
         answer = await self._ask("GET", f"/object/info/{_place(bucket, path)}", 0)
         said = json_object(answer.body)
-        if answer.response.is_success:
+        if is_success(answer.response):
             return _described(bucket, path, said, answer)
         if (str(said.get("statusCode")), said.get("error")) in NOT_THERE:
             return StoredFile(bucket, path, is_there=False)
@@ -130,7 +131,7 @@ class Storage:
         json: object = None,
     ) -> _Answer:
         answer = await self._ask(method, path, size, headers=headers, content=content, json=json)
-        if not answer.response.is_success:
+        if not is_success(answer.response):
             raise ProviderError(_refusal(answer))
         return answer
 
@@ -145,13 +146,13 @@ class Storage:
         json: object = None,
     ) -> _Answer:
         key = self._key.get_secret_value()
-        own = {"Authorization": f"Bearer {key}", "apikey": key, "Accept-Encoding": "identity"}
+        own = {"Authorization": f"Bearer {key}", "apikey": key}
         try:
             async with (
                 asyncio.timeout(longest(self._timeout, size)),
-                self._client.stream(
-                    method, self._url + path, headers=own | (headers or {}), content=content,
-                    json=json,
+                self._session.request(
+                    method, self._url + path, headers=own | (headers or {}), data=content,
+                    json=json, allow_redirects=False,
                 ) as response,
             ):  # fmt: skip
                 body = await first_bytes(response, ANSWER_BYTES)
@@ -187,16 +188,16 @@ def _refusal(answer: _Answer) -> Failure:
     status = str(body.get("statusCode", ""))
     return Failure(
         "storage",
-        plain(body.get("message") or f"HTTP {response.status_code}")[:500],
+        plain(body.get("message") or f"HTTP {response.status}")[:500],
         provider_code=plain(body["code"])[:100] if body.get("code") else None,
-        http_status=int(status) if HTTP_STATUS.fullmatch(status) else response.status_code,
-        retry_after=retry_after(response),
+        http_status=int(status) if HTTP_STATUS.fullmatch(status) else response.status,
+        retry_after=retry_after(response.headers),
     )
 
 
 def _foreign(answer: _Answer) -> Failure:
     """A success that Storage would not report so: another server, or a proxy's page."""
-    status = answer.response.status_code
+    status = answer.response.status
     text = f"HTTP {status} with an answer that is none of Supabase Storage's"
     return Failure("storage", text, http_status=status)
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import re
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
+from yarl import URL
 
 from poller.http import (
     NETWORK_ERRORS,
     ProviderError,
     first_bytes,
+    is_success,
     json_object,
     longest,
     network_code,
@@ -27,6 +30,7 @@ from poller.text import describe_error, plain
 
 TOKEN_HOSTS = ("graph.facebook.com",)
 TOKEN_DOMAINS = (".fbsbx.com", ".fbcdn.net", ".whatsapp.net")
+NAME_OF_A_HOST = re.compile("[a-z0-9.-]+")
 DESCRIPTION_BYTES = 65_536
 """More of an answer that is not a file is not read."""
 MOST_DIGITS = 18
@@ -48,14 +52,15 @@ class WhatsApp:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        session: aiohttp.ClientSession,
         api_url: str,
         token: SecretStr,
         phone_id: str | None,
         timeout: float,
     ) -> None:
-        self._client = client
+        self._session = session
         self._api_url = api_url
+        self._api_origin = URL(api_url).origin()
         self._token = token
         self._redact = Redactor([token.get_secret_value()])
         self._phone_id = phone_id
@@ -64,15 +69,7 @@ class WhatsApp:
     async def describe(self, media_id: str, phone_number_id: str | None) -> Source:
         """What the media id stands for, with a URL that lives five minutes."""
         phone = phone_number_id or self._phone_id
-        url = self._media_url(media_id)
-        try:
-            async with (
-                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
-                self._get(url, {"phone_number_id": phone} if phone else {}) as response,
-            ):
-                body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
-        except NETWORK_ERRORS as error:
-            raise _network_failure(error, self._redact) from error
+        body = await self._ask(media_id, {"phone_number_id": phone} if phone else {})
         file_url = body.get("url")
         if not isinstance(file_url, str):
             raise ProviderError(Failure("whatsapp", "the answer has no url", http_status=200))
@@ -88,16 +85,8 @@ class WhatsApp:
 
         `GET /{phone number id}` and `GET /me` of the Graph API, which any valid token may ask.
         """
-        url = self._media_url(self._phone_id or "me")
         fields = "id,verified_name" if self._phone_id else "id,name"
-        try:
-            async with (
-                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
-                self._get(url, {"fields": fields}) as response,
-            ):
-                body = json_object(await first_bytes(response, DESCRIPTION_BYTES))
-        except NETWORK_ERRORS as error:
-            raise _network_failure(error, self._redact) from error
+        body = await self._ask(self._phone_id or "me", {"fields": fields})
         if not isinstance(body.get("id"), str):
             text = "the answer is none of the Graph API: see WHATSAPP_API_URL"
             raise ProviderError(Failure("whatsapp", text, http_status=200))
@@ -110,21 +99,17 @@ class WhatsApp:
         try:
             async with (
                 asyncio.timeout(longest(self._timeout, max_bytes)),
-                self._get(file_url, {}) as response,
+                self._get(file_url) as response,
             ):
-                announced = response.headers.get("content-length")
-                async for piece in response.aiter_raw():
+                announced = response.headers.get("Content-Length")
+                async for piece in response.content.iter_any():
                     received += len(piece)
                     if received > max_bytes:
                         write(piece[: len(piece) - (received - max_bytes - 1)])
                         return
                     write(piece)
-        except ProviderError as error:
-            if error.failure.provider_code == "unreachable":  # the host of one file, not the API
-                raise ProviderError(replace(error.failure, provider_code="network")) from error
-            raise
-        except NETWORK_ERRORS as error:
-            raise _network_failure(error, self._redact) from error
+        except NETWORK_ERRORS as error:  # never "unreachable": the host of one file is not the API
+            raise _network_failure(error, "network", self._redact) from error
         if announced is not None and int(announced) != received:
             text = f"{received} of {announced} bytes received"
             raise ProviderError(Failure("whatsapp", text, provider_code="truncated"))
@@ -137,82 +122,65 @@ class WhatsApp:
             return False
         return True
 
-    def _get(self, url: httpx.URL, parameters: dict[str, str]) -> _Answer:
-        request = self._client.build_request(
-            "GET",
-            url.copy_merge_params(parameters) if parameters else url,
-            headers={
-                "Authorization": f"Bearer {self._token.get_secret_value()}",
-                "Accept-Encoding": "identity",
-            },
-        )
-        return _Answer(self._client, request, self._redact)
+    async def _ask(self, node: str, parameters: dict[str, str]) -> dict[str, Any]:
+        """The JSON object that the API has for one of its nodes, such as a media id."""
+        url = self._node_url(node).with_query(parameters)
+        try:
+            async with (
+                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
+                self._get(url) as response,
+            ):
+                return json_object(await first_bytes(response, DESCRIPTION_BYTES))
+        except NETWORK_ERRORS as error:
+            raise _network_failure(error, network_code(error), self._redact) from error
 
-    def _media_url(self, media_id: str) -> httpx.URL:
-        """The media id as one segment below the API, whatever it is made of."""
-        if media_id in {"", ".", ".."}:
-            raise _unsafe(f"media id {media_id!r} names no file")
-        return httpx.URL(f"{self._api_url}/{quote(media_id, safe='')}")
+    @contextlib.asynccontextmanager
+    async def _get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """An answer that is a success, its body yet to be read.
 
-    def _file_url(self, text: str) -> httpx.URL:
+        Else raises ProviderError, which has no token: of a malformed one Meta quotes the whole.
+        """
+        token = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
+        async with self._session.get(url, headers=token, allow_redirects=False) as response:
+            if is_success(response):
+                yield response
+                return
+            body = b""
+            with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
+                body = await first_bytes(response, DESCRIPTION_BYTES)
+            raise ProviderError(_refusal(response, self._redact.answer(body)))
+
+    def _node_url(self, node: str) -> URL:
+        """The node as one segment below the API, whatever it is made of."""
+        if node in {"", ".", ".."}:
+            raise _unsafe(f"media id {node!r} names no file")
+        return URL(f"{self._api_url}/{quote(node, safe='')}")
+
+    def _file_url(self, text: str) -> URL:
         """The URL, if its host may get the token."""
         try:
-            url, api = httpx.URL(text), httpx.URL(self._api_url)
-            host = url.host  # decodes punycode, which may be none
-        except (httpx.InvalidURL, UnicodeError):
+            if not text.isprintable():
+                raise ValueError(text)  # noqa: TRY301
+            url = URL(text)
+            host = url.host or ""  # decodes punycode, which may be none
+        except ValueError:
             raise _unsafe("the url of the file is none") from None
-        if url.userinfo:
+        if url.raw_user is not None or url.raw_password is not None:
             raise _unsafe("the url of the file has a user in it")
-        if (url.scheme, url.netloc) == (api.scheme, api.netloc):
+        if url.absolute and url.scheme and url.origin() == self._api_origin:
             return url
         if url.scheme != "https":
             raise _unsafe(f"the url of the file begins with {plain(url.scheme)}, not https")
-        if host not in TOKEN_HOSTS and not host.endswith(TOKEN_DOMAINS):
+        allowed = host in TOKEN_HOSTS or host.endswith(TOKEN_DOMAINS)
+        if not allowed or not NAME_OF_A_HOST.fullmatch(host):
             raise _unsafe(f"host {plain(host)} may not get the token")
         return url
 
 
-class _Answer:
-    """A streamed response that is a success, or a ProviderError, which says nothing of the token.
-
-    Of a malformed one Meta's message quotes the whole.
-    """
-
-    def __init__(self, client: httpx.AsyncClient, request: httpx.Request, redact: Redactor) -> None:
-        self._client = client
-        self._request = request
-        self._redact = redact
-        self._response: httpx.Response | None = None
-
-    async def __aenter__(self) -> httpx.Response:
-        try:
-            self._response = await self._client.send(self._request, stream=True)
-            if self._response.is_success:
-                return self._response
-        except NETWORK_ERRORS as error:
-            raise _network_failure(error, self._redact) from error
-        body = b""
-        try:
-            with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
-                body = await first_bytes(self._response, DESCRIPTION_BYTES)
-        except asyncio.CancelledError:  # a time limit, above all
-            await self._close()
-            raise
-        await self._close()
-        raise ProviderError(_refusal(self._response, self._redact.answer(body)))
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._close()
-
-    async def _close(self) -> None:
-        if self._response is not None:
-            await self._response.aclose()
-
-
-def _refusal(response: httpx.Response, body: bytes) -> Failure:
+def _refusal(response: aiohttp.ClientResponse, body: bytes) -> Failure:
     """A Graph error by its code; anything else by its HTTP status."""
     error: Any = json_object(body).get("error")
-    code, message = None, f"HTTP {response.status_code}"
+    code, message = None, f"HTTP {response.status}"
     if isinstance(error, dict):
         fields = cast("dict[str, Any]", error)
         code = _text(fields.get("code"))
@@ -221,8 +189,8 @@ def _refusal(response: httpx.Response, body: bytes) -> Failure:
         "whatsapp",
         message[:500],
         provider_code=code,
-        http_status=response.status_code,
-        retry_after=retry_after(response),
+        http_status=response.status,
+        retry_after=retry_after(response.headers),
     )
 
 
@@ -230,9 +198,9 @@ def _unsafe(text: str) -> ProviderError:
     return ProviderError(Failure("whatsapp", text[:500], provider_code="unsafe_url"))
 
 
-def _network_failure(error: BaseException, redact: Redactor) -> ProviderError:
+def _network_failure(error: BaseException, code: str, redact: Redactor) -> ProviderError:
     text = redact(describe_error(error))
-    return ProviderError(Failure("whatsapp", text, provider_code=network_code(error)))
+    return ProviderError(Failure("whatsapp", text, provider_code=code))
 
 
 def _text(value: object) -> str | None:

@@ -13,7 +13,7 @@ import pytest
 from poller import loop
 from poller.config import Settings
 from poller.db import Database, Listener
-from poller.http import open_client
+from poller.http import open_session
 from poller.inspector import Inspector
 from poller.loop import Poller
 from poller.pipeline import Pipeline
@@ -67,14 +67,14 @@ async def running(
     assert settings.supabase_service_key
     assert settings.whatsapp_token
     async with (
-        open_client({"127.0.0.1"}, 5, 8) as client,
+        open_session({"127.0.0.1"}, 5, 8) as session,
         Inspector(children=1, seconds=20, memory_bytes=1 << 30) as inspector,
     ):
         poller = Poller(
             Pipeline(
                 database=database,
-                whatsapp=WhatsApp(client, whatsapp.url, settings.whatsapp_token, None, 5),
-                storage=Storage(client, settings.supabase_url, settings.supabase_service_key, 5),
+                whatsapp=WhatsApp(session, whatsapp.url, settings.whatsapp_token, None, 5),
+                storage=Storage(session, settings.supabase_url, settings.supabase_service_key, 5),
                 inspector=inspector,
                 encoder=inspector,
                 spool_memory_bytes=100_000,

@@ -23,7 +23,7 @@ from poller.sandbox.postgres import die_with_parent, free_port
 from poller.sandbox.samples import SAMPLES, variant
 
 API_VERSION = "v24.0"
-KEY = "bench-key"
+KEY = "sb_secret_bench-key"
 TOKEN = "bench-token"
 
 CONFIGURATION = """

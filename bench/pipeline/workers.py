@@ -1,7 +1,8 @@
 """Programs that fetch the files of a list and upload them: `python -m bench.pipeline.workers NAME`.
 
 Each does so with as many at once as the others. What they need comes in the environment; they end
-when they are told to (SIGTERM). PgQueuer runs on uvloop, as its own command does.
+when they are told to (SIGTERM). PgQueuer and pgmedia run on uvloop, as their own commands
+do, and so does the bound, as what is fastest.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ from typing import Any
 
 import aiohttp
 import asyncpg
-import uvloop
 from pgqueuer import PgQueuer
 from pgqueuer.db import AsyncpgDriver
 from pgqueuer.models import Job
@@ -30,9 +30,11 @@ from bench.handwritten import Handwritten
 from bench.queues.of_pgmedia import polling
 from poller.config import Settings
 from poller.content import Spool
+from poller.event_loop import run_fast
 from poller.inspector import Inspector
 from poller.poll import poll
 
+ON_UVLOOP = {"bound", "pgqueuer", "unchecked", "no_bytes"}
 CONCURRENCY = int(os.environ.get("PGMEDIA_CONCURRENCY", "16"))
 API = os.environ.get("WHATSAPP_API_URL", "")
 STORAGE = os.environ.get("SUPABASE_URL", "")
@@ -147,6 +149,4 @@ async def main(name: str) -> None:
 
 if __name__ == "__main__":
     with contextlib.suppress(asyncio.CancelledError):
-        loop_factory = uvloop.new_event_loop if sys.argv[1] == "pgqueuer" else None
-        with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(main(sys.argv[1]))
+        (run_fast if sys.argv[1] in ON_UVLOOP else asyncio.run)(main(sys.argv[1]))

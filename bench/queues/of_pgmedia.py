@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 from uuid import UUID
 
 import asyncpg
+import uvloop
 from pydantic import SecretStr
 
 from bench.queues.contender import NewLoop, Started
@@ -109,7 +110,7 @@ class PgmediaQueue:
     def __init__(self, content: Literal["new", "known"]) -> None:
         self.name = f"pgmedia, {content} content"
         self.share = 1.0
-        self.new_loop: NewLoop | None = None  # as `pgmedia poll`
+        self.new_loop: NewLoop | None = uvloop.new_event_loop  # as `pgmedia poll`
         self._content = content
         self._messages: dict[str, UUID] = {}
 

@@ -26,13 +26,14 @@ def poll(
     ] = False,
 ) -> None:
     """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once)."""
+    from poller.event_loop import run_fast
     from poller.poll import poll as run
     from poller.serving import ListenError
 
     settings = Settings.from_env("supabase_url", "supabase_service_key", "whatsapp_token")
     start_log(settings, "poll")
     try:
-        asyncio.run(run(settings, drain=drain))
+        run_fast(run(settings, drain=drain))
     except ListenError as error:
         give_up(str(error))
 
@@ -40,13 +41,14 @@ def poll(
 @app.command()
 def webhook() -> None:
     """Serve Meta's webhook: check the signature, store the call, queue its media."""
+    from poller.event_loop import run_fast
     from poller.serving import ListenError
     from poller.webhook import serve
 
     settings = Settings.from_env("whatsapp_app_secret", "whatsapp_verify_token")
     start_log(settings, "webhook")
     try:
-        asyncio.run(serve(settings))
+        run_fast(serve(settings))
     except ListenError as error:
         give_up(str(error))
 

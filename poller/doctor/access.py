@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import httpx
+import aiohttp
 import jwt
 from pydantic import SecretStr
 
@@ -20,13 +20,15 @@ from poller.text import describe_error, plain
 REFUSED = {"401", "403"}
 
 
-async def check_access(client: httpx.AsyncClient, settings: Settings, findings: Findings) -> bool:
+async def check_access(
+    session: aiohttp.ClientSession, settings: Settings, findings: Findings
+) -> bool:
     """Ask for the list of buckets; true if Storage answers and the key is good."""
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     key = settings.supabase_service_key
     problem = judge_service_key(key.get_secret_value(), datetime.now(UTC))
     try:
-        answer = await _list_buckets(client, settings, key)
+        answer = await _list_buckets(session, settings, key)
     except NETWORK_ERRORS as error:
         findings.wrong(
             "storage",
@@ -50,7 +52,7 @@ async def check_access(client: httpx.AsyncClient, settings: Settings, findings: 
 
 
 async def check_anon_key(
-    client: httpx.AsyncClient, settings: Settings, findings: Findings
+    session: aiohttp.ClientSession, settings: Settings, findings: Findings
 ) -> SecretStr | None:
     """The key that everybody may have, if it is set and Storage accepts it: only then does a
     refusal of it mean anything."""
@@ -60,7 +62,7 @@ async def check_anon_key(
     problem = _judge_anon_key(key.get_secret_value())
     try:
         if problem is None:
-            answer = await _list_buckets(client, settings, key)
+            answer = await _list_buckets(session, settings, key)
             if answer.code in REFUSED:
                 problem = _refused(answer, settings)
             else:
@@ -87,9 +89,11 @@ def _judge_anon_key(key: str) -> str | None:
     return None if role == "anon" else f"the key of the role {plain(role)}: {needed}"
 
 
-async def _list_buckets(client: httpx.AsyncClient, settings: Settings, key: SecretStr) -> Answer:
+async def _list_buckets(
+    session: aiohttp.ClientSession, settings: Settings, key: SecretStr
+) -> Answer:
     url = f"{settings.supabase_url}/storage/v1/bucket"
-    return await ask(client, "GET", url, settings.pgmedia_timeout_seconds, key=key)
+    return await ask(session, "GET", url, settings.pgmedia_timeout_seconds, key=key)
 
 
 def _refused(answer: Answer, settings: Settings) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
 from poller.http import first_bytes, json_object
@@ -18,7 +19,7 @@ class Answer:
     """An HTTP status, headers, and the first ANSWER_BYTES of the body, without the key."""
 
     status: int
-    headers: httpx.Headers
+    headers: Mapping[str, str]
     body: bytes
 
     @property
@@ -37,7 +38,7 @@ class Answer:
 
 
 async def ask(
-    client: httpx.AsyncClient,
+    session: aiohttp.ClientSession,
     method: str,
     url: str,
     seconds: float,
@@ -46,8 +47,8 @@ async def ask(
     content: bytes | None = None,
     content_type: str | None = None,
 ) -> Answer:
-    """Ask with this key, or without any. Raises NETWORK_ERRORS and httpx.InvalidURL."""
-    headers = {"Accept-Encoding": "identity"}
+    """Ask with this key, or without any. Raises NETWORK_ERRORS."""
+    headers: dict[str, str] = {}
     redact = Redactor([] if key is None else [key.get_secret_value()])
     if content_type is not None:
         headers["Content-Type"] = content_type
@@ -56,7 +57,9 @@ async def ask(
         headers |= {"Authorization": f"Bearer {secret}", "apikey": secret}
     async with (
         asyncio.timeout(seconds),
-        client.stream(method, url, headers=headers, content=content) as response,
+        session.request(
+            method, url, headers=headers, data=content, allow_redirects=False
+        ) as response,
     ):
         body = redact.answer(await first_bytes(response, ANSWER_BYTES))
-        return Answer(response.status_code, response.headers, body)
+        return Answer(response.status, response.headers, body)

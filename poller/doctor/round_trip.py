@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
 from poller.config import Settings
@@ -36,14 +36,14 @@ class _StepError(Exception):
 
 
 async def round_trip(
-    client: httpx.AsyncClient, settings: Settings, policy: BucketPolicy, anon: SecretStr | None
+    session: aiohttp.ClientSession, settings: Settings, policy: BucketPolicy, anon: SecretStr | None
 ) -> list[str]:
     """Store a file, read it in every way, remove it; what went wrong.
 
     It is removed also when a step failed or the task is cancelled. `anon`: the key to try to read
     and write it with, which must not work.
     """
-    trial = _Trial(client, settings, policy, anon)
+    trial = _Trial(session, settings, policy, anon)
     problems: list[str] = []
     try:
         try:
@@ -58,7 +58,7 @@ async def round_trip(
     return problems + ([left] if left else [])
 
 
-async def sweep(client: httpx.AsyncClient, settings: Settings, bucket: str) -> int:
+async def sweep(session: aiohttp.ClientSession, settings: Settings, bucket: str) -> int:
     """Remove the trial files that killed runs left in a bucket; how many. Raises SupabaseError."""
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     before = datetime.now(UTC) - LEFT_BEHIND
@@ -71,14 +71,14 @@ async def sweep(client: httpx.AsyncClient, settings: Settings, bucket: str) -> i
             and datetime.fromisoformat(one["created_at"]) < before
         ]
         if names:
-            await _direct(client, settings).remove(bucket, names)
+            await _direct(session, settings).remove(bucket, names)
     return len(names)
 
 
-def _direct(client: httpx.AsyncClient, settings: Settings) -> Storage:
+def _direct(session: aiohttp.ClientSession, settings: Settings) -> Storage:
     assert settings.supabase_url and settings.supabase_service_key  # noqa: S101, PT018
     return Storage(
-        client,
+        session,
         settings.supabase_url,
         settings.supabase_service_key,
         settings.pgmedia_timeout_seconds,
@@ -90,19 +90,19 @@ class _Trial:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        session: aiohttp.ClientSession,
         settings: Settings,
         policy: BucketPolicy,
         anon: SecretStr | None,
     ) -> None:
-        self._client = client
+        self._session = session
         self._settings = settings
         self._policy = policy
         self._anon = anon
         self._path = f"{FOLDER}/{uuid4()}"
         self._paths = [self._path]
         self._content = f"pgmedia doctor was here: {self._path}".encode()
-        self._storage = _direct(client, settings)
+        self._storage = _direct(session, settings)
         self._url = f"{settings.supabase_url}/storage/v1/object"
         self._place = f"{policy.bucket_name}/{self._path}"
         self._key = settings.supabase_service_key
@@ -202,8 +202,8 @@ class _Trial:
         content = None if content_type is None else self._content
         try:
             return await ask(
-                self._client, method, url, self._settings.pgmedia_timeout_seconds, key=key,
+                self._session, method, url, self._settings.pgmedia_timeout_seconds, key=key,
                 content=content, content_type=content_type,
             )  # fmt: skip
-        except (*NETWORK_ERRORS, httpx.InvalidURL) as error:
+        except NETWORK_ERRORS as error:
             raise _StepError(f"{step}: {describe_error(error)}") from None

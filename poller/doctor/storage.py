@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
 
 from poller.buckets import sync_buckets
@@ -13,7 +13,7 @@ from poller.config import Settings
 from poller.doctor.access import check_access, check_anon_key
 from poller.doctor.findings import Findings
 from poller.doctor.round_trip import round_trip, sweep
-from poller.http import open_client
+from poller.http import open_session
 from poller.records import BucketPolicy
 from poller.supabase_client import SupabaseError
 
@@ -28,19 +28,19 @@ async def check_storage(
             findings.skipped(check, f"{missing} is missing or malformed")
         return
     host = urlsplit(settings.supabase_url).hostname or ""
-    async with open_client({host}, settings.pgmedia_timeout_seconds, 4) as client:
-        if not await check_access(client, settings, findings):
+    async with open_session({host}, settings.pgmedia_timeout_seconds, 4) as session:
+        if not await check_access(session, settings, findings):
             findings.skipped("buckets", "storage cannot be used")
         elif policy is None:
             findings.skipped("buckets", "the database did not say what they should be")
         else:
-            anon = await check_anon_key(client, settings, findings)
+            anon = await check_anon_key(session, settings, findings)
             for one in policy:
-                await _check_bucket(client, settings, one, anon, findings)
+                await _check_bucket(session, settings, one, anon, findings)
 
 
 async def _check_bucket(
-    client: httpx.AsyncClient,
+    session: aiohttp.ClientSession,
     settings: Settings,
     policy: BucketPolicy,
     anon: SecretStr | None,
@@ -52,7 +52,7 @@ async def _check_bucket(
         if change.action == "created":
             swept = 0
         else:
-            swept = await sweep(client, settings, policy.bucket_name)
+            swept = await sweep(session, settings, policy.bucket_name)
     except SupabaseError as error:
         findings.wrong(check, str(error))
         findings.skipped(trial, "the bucket cannot be looked at")
@@ -69,7 +69,7 @@ async def _check_bucket(
         why = "the bucket does not exist" if policy.mime_types else "it may hold no format"
         findings.skipped(trial, why)
         return
-    problems = await round_trip(client, settings, policy, anon)
+    problems = await round_trip(session, settings, policy, anon)
     if problems:
         findings.wrong(trial, "; ".join(problems))
     else:

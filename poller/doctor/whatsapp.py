@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from poller.config import Settings
 from poller.doctor.findings import Findings
-from poller.http import NO_CONNECTION, ProviderError, open_client
+from poller.http import NO_CONNECTION, ProviderError, open_session
 from poller.records import Failure
 from poller.whatsapp import WhatsApp
 
@@ -22,9 +22,9 @@ async def check_whatsapp(settings: Settings, findings: Findings) -> None:
         findings.skipped(CHECK, "WHATSAPP_TOKEN is missing or malformed")
         return
     host = urlsplit(settings.whatsapp_api_url).hostname or ""
-    async with open_client({host}, settings.pgmedia_timeout_seconds, 1) as client:
+    async with open_session({host}, settings.pgmedia_timeout_seconds, 1) as session:
         whatsapp = WhatsApp(
-            client,
+            session,
             settings.whatsapp_api_url,
             settings.whatsapp_token,
             settings.whatsapp_phone_id,

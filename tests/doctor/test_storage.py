@@ -95,7 +95,7 @@ async def test_a_storage_that_is_not_there(doctor: Doctor) -> None:
 
     found = await doctor(SUPABASE_URL=url, SUPABASE_SERVICE_KEY=MALFORMED_KEY)
 
-    assert wrong(found)["storage"].startswith(f"no answer from {url}: Connect")
+    assert wrong(found)["storage"].startswith(f"no answer from {url}: ClientConnectorError: ")
     assert wrong(found)["storage key"].startswith("malformed: ")
 
 

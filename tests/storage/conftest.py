@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from poller.config import Settings
 from poller.db import Database
-from poller.http import open_client
+from poller.http import open_session
 from poller.inspector import Inspector
 from poller.pipeline import Pipeline
 from poller.sandbox.postgres import free_port
@@ -47,8 +47,8 @@ async def pipeline(
         token = SecretStr(whatsapp.token)
         return Pipeline(
             database=database,
-            whatsapp=WhatsApp(client, whatsapp.url, token, None, 5),
-            storage=Storage(client, url, SecretStr(key), 1),
+            whatsapp=WhatsApp(session, whatsapp.url, token, None, 5),
+            storage=Storage(session, url, SecretStr(key), 1),
             inspector=inspector or children,
             encoder=encoder or children,
             spool_memory_bytes=100_000,
@@ -56,7 +56,7 @@ async def pipeline(
         )
 
     async with (
-        open_client({"127.0.0.1", "no-such-host.invalid"}, 1, 8) as client,
+        open_session({"127.0.0.1", "no-such-host.invalid"}, 1, 8) as session,
         Inspector(children=1, seconds=20, memory_bytes=1 << 30) as children,
     ):
         yield build

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from poller.http import ProviderError, open_client
+from poller.http import ProviderError, open_session
 from poller.records import Failure
 from poller.sandbox.storage import StorageApi
 from poller.storage import Storage
@@ -20,25 +20,25 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(1000)
 
 
 @pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client({"127.0.0.1"}, TIMEOUT, 4) as client:
-        yield client
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with open_session({"127.0.0.1"}, TIMEOUT, 4) as session:
+        yield session
 
 
 @pytest.fixture
-async def bucket(storage: StorageApi, http: httpx.AsyncClient) -> str:
+async def bucket(storage: StorageApi, http: aiohttp.ClientSession) -> str:
     """A bucket for PNG files of at most 100 kB."""
     options = {"id": "media", "name": "media", "public": False, "file_size_limit": 100_000,
                "allowed_mime_types": ["image/png"]}  # fmt: skip
     made = await http.post(
         f"{storage.url}/storage/v1/bucket", json=options, headers=authorized(storage)
     )
-    assert made.is_success
+    assert made.ok
     return "media"
 
 
 @pytest.fixture
-def api(http: httpx.AsyncClient, storage: StorageApi, bucket: str) -> Storage:
+def api(http: aiohttp.ClientSession, storage: StorageApi, bucket: str) -> Storage:
     del bucket
     return Storage(http, storage.url, SecretStr(storage.service_key), TIMEOUT)
 
@@ -46,8 +46,8 @@ def api(http: httpx.AsyncClient, storage: StorageApi, bucket: str) -> Storage:
 @pytest.fixture
 async def impatient(storage: StorageApi) -> AsyncIterator[Storage]:
     """A client that bears 0.2 seconds of silence."""
-    async with open_client({"127.0.0.1"}, 0.2, 4) as client:
-        yield Storage(client, storage.url, SecretStr(storage.service_key), 0.2)
+    async with open_session({"127.0.0.1"}, 0.2, 4) as session:
+        yield Storage(session, storage.url, SecretStr(storage.service_key), 0.2)
 
 
 def authorized(storage: StorageApi) -> dict[str, str]:

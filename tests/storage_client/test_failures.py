@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import httpx
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
@@ -46,7 +46,7 @@ async def test_what_storage_refuses(api: Storage, files: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["wrong", "expired", "anon", "junk"])
 async def test_a_key_that_is_refused(
-    http: httpx.AsyncClient, storage: StorageApi, bucket: str, kind: str
+    http: aiohttp.ClientSession, storage: StorageApi, bucket: str, kind: str
 ) -> None:
     key = {
         "wrong": storage.make_key("service_role", secret="another secret of 32 characters or more"),
@@ -115,7 +115,7 @@ async def test_a_connection_that_breaks(
     await upload(api)  # the client still works
 
 
-async def test_a_server_that_is_not_there(http: httpx.AsyncClient, storage: StorageApi) -> None:
+async def test_a_server_that_is_not_there(http: aiohttp.ClientSession, storage: StorageApi) -> None:
     api = Storage(http, storage.url, SecretStr(storage.service_key), TIMEOUT)
     await storage.stop()
 

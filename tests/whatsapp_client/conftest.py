@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
-from poller.http import ProviderError, open_client
+from poller.http import ProviderError, open_session
 from poller.records import Failure
 from poller.sandbox.whatsapp import WhatsAppApi
 from poller.whatsapp import WhatsApp
@@ -21,22 +21,22 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(300_000)
 
 
 @pytest.fixture
-async def http(whatsapp: WhatsAppApi) -> AsyncIterator[httpx.AsyncClient]:
+async def http(whatsapp: WhatsAppApi) -> AsyncIterator[aiohttp.ClientSession]:
     del whatsapp
-    async with open_client({"127.0.0.1"}, TIMEOUT, 4) as client:
-        yield client
+    async with open_session({"127.0.0.1"}, TIMEOUT, 4) as session:
+        yield session
 
 
 @pytest.fixture
-def api(http: httpx.AsyncClient, whatsapp: WhatsAppApi) -> WhatsApp:
+def api(http: aiohttp.ClientSession, whatsapp: WhatsAppApi) -> WhatsApp:
     return WhatsApp(http, whatsapp.url, SecretStr(whatsapp.token), None, TIMEOUT)
 
 
 @pytest.fixture
 async def impatient(whatsapp: WhatsAppApi) -> AsyncIterator[WhatsApp]:
     """A client that bears 0.2 seconds of silence."""
-    async with open_client({"127.0.0.1"}, 0.2, 4) as client:
-        yield WhatsApp(client, whatsapp.url, SecretStr(whatsapp.token), None, 0.2)
+    async with open_session({"127.0.0.1"}, 0.2, 4) as session:
+        yield WhatsApp(session, whatsapp.url, SecretStr(whatsapp.token), None, 0.2)
 
 
 @dataclass(slots=True)

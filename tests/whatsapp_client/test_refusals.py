@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 from pydantic import SecretStr
 
@@ -70,7 +70,7 @@ async def test_an_error_of_the_graph_api(
     assert failure == Failure("whatsapp", body["error"]["message"], code, status, retry_after)
 
 
-async def test_a_wrong_token(http: httpx.AsyncClient, whatsapp: WhatsAppApi) -> None:
+async def test_a_wrong_token(http: aiohttp.ClientSession, whatsapp: WhatsAppApi) -> None:
     api = WhatsApp(http, whatsapp.url, SecretStr("wrong-token"), None, TIMEOUT)
 
     failure = await failure_of(api.describe("1", None))
@@ -183,7 +183,7 @@ async def test_metas_message_quotes_a_malformed_token(api: WhatsApp, whatsapp: W
     assert raised.value.failure.text == "Malformed access token [hidden]"
 
 
-async def test_who_the_token_stands_for(http: httpx.AsyncClient, whatsapp: WhatsAppApi) -> None:
+async def test_who_the_token_stands_for(http: aiohttp.ClientSession, whatsapp: WhatsAppApi) -> None:
     whatsapp.add_phone_number("106", "Example GmbH")
 
     for phone, name in ((None, "sandbox system user"), ("106", "Example GmbH")):

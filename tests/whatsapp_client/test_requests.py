@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
+import aiohttp
 import pytest
 from aiohttp.resolver import ThreadedResolver
 from pydantic import SecretStr
+from yarl import URL
 
 from poller.records import Failure
 from poller.sandbox.faults import Fault
@@ -49,14 +50,14 @@ async def test_a_size_that_is_none(api: WhatsApp, whatsapp: WhatsAppApi, size: o
     assert source == Source("https://x", None, None, None)
 
 
-async def test_the_number_it_asks_with(http: httpx.AsyncClient, whatsapp: WhatsAppApi) -> None:
+async def test_the_number_it_asks_with(http: aiohttp.ClientSession, whatsapp: WhatsAppApi) -> None:
     api = WhatsApp(http, whatsapp.url, SecretStr(whatsapp.token), "default", TIMEOUT)
     media_id = whatsapp.add_media(PNG, "image/png")
 
     await api.describe(media_id, None)
     await api.describe(media_id, "of the message")
 
-    asked = [httpx.URL(request.path).params["phone_number_id"] for request in whatsapp.requests]
+    asked = [URL(request.path).query["phone_number_id"] for request in whatsapp.requests]
     assert asked == ["default", "of the message"]
 
 
@@ -116,7 +117,7 @@ async def test_a_media_id_that_is_no_segment(
 async def test_the_token_goes_to_no_other_host(
     api: WhatsApp, whatsapp: WhatsAppApi, elsewhere: Elsewhere, url: str
 ) -> None:
-    address = f"127.0.0.1:{httpx.URL(whatsapp.url).port}"
+    address = f"127.0.0.1:{URL(whatsapp.url).port}"
     whatsapp.faults.once(
         "metadata", Fault(200, {"url": url.format(port=elsewhere.port, api=address)})
     )
