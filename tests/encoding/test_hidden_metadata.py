@@ -197,6 +197,29 @@ def test_a_profile_of_a_bmp_stays() -> None:
     assert drop_metadata(content + PLACE, "image/bmp") == content
 
 
+def bmp_with_palette(image: Image.Image, header_bytes: int) -> bytes:
+    """256 colours, which its header does not count; the header of OS/2 has three bytes for each."""
+    plain = bytearray(saved(image, "BMP"))
+    if header_bytes == 40:
+        struct.pack_into("<I", plain, 14 + 32, 0)
+        return bytes(plain)
+    (pixels_at,) = struct.unpack_from("<I", plain, 10)
+    palette, pixels = plain[54:pixels_at].ljust(1024, b"\0"), plain[pixels_at:]
+    colours = b"".join(bytes(palette[at : at + 3]) for at in range(0, 1024, 4))
+    head = struct.pack("<2sIIIIHHHH", b"BM", 26 + 768 + len(pixels), 0, 26 + 768, 12, 60, 40, 1, 8)
+    return head + colours + pixels
+
+
+@pytest.mark.parametrize("header_bytes", [12, 40])
+def test_a_palette_of_a_bmp_stays(header_bytes: int) -> None:
+    image = photo(60, 40, "P")
+    content = bmp_with_palette(image, header_bytes)
+    assert shown(content) == shown(saved(image, "BMP"))
+
+    assert find_metadata(content, "image/bmp") == []
+    assert drop_metadata(content + PLACE, "image/bmp") == content
+
+
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])
 def test_nothing_is_missing_of_a_tiff(mode: str, compression: str) -> None:
