@@ -82,7 +82,7 @@ async def test_the_doctor_does_not_show_the_anon_key(
 
 
 @pytest.mark.parametrize(
-    ("route", "number"), [("describe", 3), ("download", 3), ("upload", 0), ("upload", 4)]
+    ("route", "number"), [("metadata", 3), ("download", 3), ("upload", 0), ("upload", 4)]
 )
 async def test_no_poller_logs_or_keeps_it(
     db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller,
