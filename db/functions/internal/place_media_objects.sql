@@ -17,7 +17,7 @@ begin
         v_ids[i] := p_objects[i].id;
         continue when p_objects[i].storage_path is null;
         select o.* into v_object from public.media_objects o where o.id = p_objects[i].id;
-        continue when coalesce(v_object.stored_type, v_object.mime_type)
+        continue when coalesce(v_object.stored_type, v_object.mime_type, p_objects[i].mime_type)
             = coalesce(p_objects[i].stored_type, p_objects[i].mime_type);
         perform public.drop_media_reservations(v_object.leader_id);
         insert into public.media_objects (content_hash, is_public, leader_id)
