@@ -20,6 +20,14 @@ HAS_DESCRIPTOR_PATHS = Path("/proc/self/fd").exists()
 class InspectionError(Exception):
     """A file could not be looked into: the child crashed, took too long, or said why not."""
 
+    code = "check_failed"
+
+
+class FileKeptError(InspectionError):
+    """A file cannot be encoded without harm, however often it is tried."""
+
+    code = "kept"
+
 
 class Inspector:
     """Up to `children` processes, started when first needed and again when one was lost.
@@ -47,11 +55,11 @@ class Inspector:
     async def encode(self, spool: Spool, plan: dict[str, Any], encoded: Spool) -> dict[str, Any]:
         """Make of a download what `plan` says, into `encoded`; returns the facts of the result.
 
-        Raises InspectionError, also where the file must stay as it is, and SpoolError.
+        Raises InspectionError, FileKeptError where the file must stay as it is, and SpoolError.
         """
         answer = await self._asked(spool, {"encode": plan}, encoded)
         if "kept" in answer:
-            raise InspectionError(answer["kept"])
+            raise FileKeptError(answer["kept"])
         return answer["facts"]
 
     async def _asked(

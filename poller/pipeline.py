@@ -79,7 +79,7 @@ class Pipeline:
         except SpoolError as error:
             failure = _of_spool(error)
         except InspectionError as error:
-            failure = Failure("poller", str(error), provider_code="check_failed")
+            failure = Failure("poller", str(error), provider_code=error.code)
         except WrongProjectError:  # no fault of the job: it is to be given back
             raise
         except Exception as error:
@@ -114,11 +114,11 @@ class Pipeline:
             begun = await persistently(
                 lambda: self.database.begin_upload(job, content_hash, spool.size, facts)
             )
-            if begun.verdict == "quarantine":
-                return await self._quarantine(job, begun, spool)
             if begun.verdict == "encode":
                 attempt.ends_step("encode", spool.size)
                 begun, spool = await self.encode(job, begun, spool, spools)
+            if begun.verdict == "quarantine":
+                return await self._quarantine(job, begun, spool)
             if begun.verdict != "upload":
                 return Outcome(begun.verdict, begun.reason)
             attempt.ends_step("upload", spool.size)
@@ -135,9 +135,10 @@ class Pipeline:
             try:
                 facts = await self.encoder.encode(spool, asked.encoding, encoded)
             except (InspectionError, SpoolError) as error:
-                if isinstance(error, SpoolError) and "codec" not in asked.encoding:
-                    raise  # what must be done waits for room; what may be done is done without
-                settle = partial(self.database.settle_encoding, job, asked, problem=str(error))
+                settle = partial(
+                    self.database.settle_encoding, job, asked,
+                    problem=str(error), problem_code=error.code,
+                )  # fmt: skip
             else:
                 settle = partial(
                     self.database.settle_encoding, job, asked,

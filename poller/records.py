@@ -44,8 +44,9 @@ class UploadVerdict:
     """
 
     verdict: Literal[
-        "upload", "encode", "deduplicated", "joined", "rejected", "quarantine", "retry"
-    ]
+        "upload", "encode", "deduplicated", "joined", "rejected", "quarantine",
+        "retry", "paused", "failed",
+    ]  # fmt: skip
     reason: str | None
     object_id: UUID | None
     bucket_name: str | None

@@ -235,7 +235,7 @@ async def test_a_migration_for_programs(empty_database: str, tmp_path: Path) -> 
     assert differs.returncode == 1, differs.stderr
     assert json.loads(differs.stdout) == {
         "version": __version__, "applied": [], "dry_run": False,
-        "differences": ["unexpected: grant SELECT on media to public"],
+        "differences": ["unexpected: grant select on media to public"],
     }  # fmt: skip
 
 

@@ -124,8 +124,8 @@ async def test_the_webhooks_summary_is_an_object(start_door: StartDoor) -> None:
 
 
 FAULTS: list[tuple[str, str, Fault]] = [
-    ("whatsapp", "describe", Fault(401, {"error": {"code": 190, "message": "Malformed {token}"}})),
-    ("whatsapp", "describe", Fault(500, "<html>{token}</html>")),
+    ("whatsapp", "metadata", Fault(401, {"error": {"code": 190, "message": "Malformed {token}"}})),
+    ("whatsapp", "metadata", Fault(500, "<html>{token}</html>")),
     ("whatsapp", "download", Fault(500, "Authorization: Bearer {token}")),
     ("whatsapp", "download", Fault.disconnect(after=10)),
     ("storage", "upload", Fault(400, {"statusCode": "403", "message": "bad {key}", "error": "x"})),

@@ -188,6 +188,9 @@ async def test_an_upload_that_arrives_after_its_file_was_deleted_leaves_nothing(
     go_on(frozen, stall)
 
     await frozen.logged("lease lost")
+    queued = "select count(*) from media_deletion_queue"
+    await eventually(lambda: not files_in(files) or db.fetchval(queued))
+    await make_due(db)  # when its renewal was quicker than its upload, that may still be under way
     await db.execute("notify pgmedia_wake")
     await eventually(lambda: not files_in(files))
 

@@ -134,6 +134,7 @@ async def test_a_door_without_a_database_is_alive_and_not_ready(
     door = await start_door(**ON, DATABASE_URL=as_user(own_server.dsn(), "two", CLIENT_PASSWORD))
     url = await address(door)
     assert (await client.get(f"{url}/readyz")).status_code == 200
+    assert (await samples(client, url))["pgmedia_database_up"] == 1
     own_server.stop(signal.SIGQUIT)
 
     answer = await client.get(f"{url}/readyz")

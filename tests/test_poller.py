@@ -153,7 +153,7 @@ async def test_a_number_is_never_refused_more_than_its_limit(
         )
         await eventually(lambda before=before: probed(db, whatsapp, before))
 
-    assert whatsapp.refused == 17
+    assert whatsapp.refused == 19
     assert await db.fetchval("select reason from media_pauses") == SPENT
     assert await db.fetchval("select max(attempts) from media_processing_queue") == 0
 

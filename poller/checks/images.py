@@ -14,6 +14,9 @@ MOST_PIXELS = 100_000_000
 MOST_FRAME_PIXELS = 20_000_000
 """Pixels of the further frames of an animation that are decoded, all together."""
 
+MOST_FRAMES = 5000
+"""Frames of an animation that are decoded: a million of one pixel take as long as any photo."""
+
 DECODERS = {
     "image/jpeg": ["JPEG", "MPO"],  # MPO: a JPEG followed by others, as cameras make them
     "image/png": ["PNG"],
@@ -52,6 +55,7 @@ def _decode(content: Content, decoders: list[str], facts: Facts) -> None:
         image.load()
         facts.details["frames"] = frames = int(getattr(image, "n_frames", 1))
         if image.format != "MPO":
-            for number in range(1, min(frames, 1 + MOST_FRAME_PIXELS // (width * height))):
+            most = min(MOST_FRAMES, 1 + MOST_FRAME_PIXELS // (width * height))
+            for number in range(1, min(frames, most)):
                 image.seek(number)
                 image.load()

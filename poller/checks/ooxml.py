@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
+from collections.abc import Iterator
 
+from poller.checks import opc
 from poller.checks.content import Content, Facts
 
 MOST_PARTS = 10_000
@@ -14,15 +17,21 @@ MOST_RATIO = 100
 
 LARGE_BYTES = 104_857_600
 PIECE_BYTES = 262_144
-MAIN_PART = re.compile(r"(word/document|xl/workbook)\w*\.(xml|bin)")
+MOST_RELATION_BYTES = 33_554_432
+"""Unpacked, of one part that tells of others."""
+
+MAIN_PART = re.compile(r"(word/document|xl/workbook)\w*\.(xml|bin)", re.IGNORECASE)
+BINARY_WORKBOOK = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
 MACROS = re.compile(r"(vbaProject.*\.bin|xl/macrosheets/.*)", re.IGNORECASE)
-EMBEDDED = re.compile(r"(word|xl)/embeddings/.+")
-ENTITIES = re.compile(rb"<!(?:DOCTYPE|ENTITY)\b")
-REMOTE_TEMPLATE = re.compile(
-    rb"<Relationship\b(?=[^>]*/attachedTemplate\")(?=[^>]*\"External\")"
-    rb"[^>]*\sTarget=\"(?:https?:|ftp:|file://[^/]|\\\\)",
+EMBEDDED = re.compile(r"(word|xl)/embeddings/.+", re.IGNORECASE)
+CONTROLS = re.compile(r"(word|xl)/activeX/.+", re.IGNORECASE)
+DDE = re.compile(
+    rb"instrText[^<>]{0,200}>\s{0,200}DDE(?:AUTO)?\b|\binstr=[\"']\s{0,200}DDE|<(?:\w{1,20}:)?ddeLink\b",
     re.IGNORECASE,
 )
+DDE_BYTES = 1024
+"""More than a match is long: what one piece ends with is searched with the next one."""
+
 PACKED_AGAIN = (b"PK\x03\x04", b"Rar!\x1a\x07", b"7z\xbc\xaf\x27\x1c")
 
 
@@ -37,8 +46,11 @@ def parse(content: Content, facts: Facts) -> None:
         if bomb:
             facts.object_to("bomb", bomb)
             return
-        if not any(MAIN_PART.fullmatch(part.filename) for part in parts):
+        main = [part.filename for part in parts if MAIN_PART.fullmatch(part.filename)]
+        if not main:
             raise ValueError("the archive has no main part")
+        if main[0].lower().endswith(".bin"):
+            facts.mime_type = BINARY_WORKBOOK
         for part in parts:
             if not part.is_dir():
                 _look_into(archive, part, facts)
@@ -58,21 +70,56 @@ def _look_into(archive: zipfile.ZipFile, part: zipfile.ZipInfo, facts: Facts) ->
     if part.flag_bits & 1:
         facts.flags.add("encrypted")
         return
-    name = part.filename.rpartition("/")[2]
+    name = part.filename.rpartition("/")[2].lower()
     if MACROS.fullmatch(name) or MACROS.fullmatch(part.filename):
         facts.flags.add("macros")
-    if EMBEDDED.fullmatch(part.filename):
+    is_embedded = EMBEDDED.fullmatch(part.filename) is not None
+    if is_embedded:
         facts.flags.add("embedded")
+    if CONTROLS.fullmatch(part.filename):
+        facts.flags.add("activex")
+    if name.endswith(".rels") or name == "[content_types].xml":
+        if part.file_size > MOST_RELATION_BYTES:
+            facts.object_to("bomb", f"{part.file_size} bytes of relations between its parts")
+            return
+        facts.flags |= opc.flags_of(_pieces(archive, part))
+    elif name.endswith(".xml") and opc.begins_with_entities(_pieces(archive, part)):
+        facts.flags.add("xml_entities")
+    _read_to_its_end(archive, part, facts, is_embedded=is_embedded, is_xml=name.endswith(".xml"))
+
+
+def _read_to_its_end(
+    archive: zipfile.ZipFile,
+    part: zipfile.ZipInfo,
+    facts: Facts,
+    *,
+    is_embedded: bool,
+    is_xml: bool,
+) -> None:
+    """There its CRC is compared."""
+    before = b""
+    for number, piece in enumerate(_pieces(archive, part)):
+        if number == 0 and not is_embedded:
+            if piece.startswith(PACKED_AGAIN):
+                facts.flags.add("archive")
+            if _is_program(piece):
+                facts.flags.add("program")
+        found = is_xml and b"dde" in (before + piece).lower()
+        if found and DDE.search(before + piece):
+            facts.flags.add("dde")
+        before = piece[-DDE_BYTES:]
+
+
+def _pieces(archive: zipfile.ZipFile, part: zipfile.ZipInfo) -> Iterator[bytes]:
     with archive.open(part) as stream:
-        first = stream.read(PIECE_BYTES)
-        while stream.read(PIECE_BYTES):  # to its end, where its CRC is compared
-            pass
-    if name.endswith((".xml", ".rels")):
-        if b"macroEnabled" in first:
-            facts.flags.add("macros")
-        if ENTITIES.search(first):
-            facts.flags.add("xml_entities")
-        if REMOTE_TEMPLATE.search(first):
-            facts.flags.add("remote_template")
-    elif first.startswith(PACKED_AGAIN) and "embeddings/" not in part.filename:
-        facts.flags.add("archive")
+        while piece := stream.read(PIECE_BYTES):
+            yield piece
+
+
+def _is_program(beginning: bytes) -> bool:
+    if beginning.startswith(b"\x7fELF"):
+        return True
+    if not beginning.startswith(b"MZ") or len(beginning) < 64:
+        return False
+    (at,) = struct.unpack_from("<I", beginning, 60)
+    return beginning[at : at + 4] == b"PE\0\0"

@@ -8,6 +8,9 @@ import re
 from poller.checks.content import Content, Facts
 
 PIECE_BYTES = 262_144
+MOST_WORDS = 4096
+"""Characters at the beginning of a text that are looked at."""
+
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -24,7 +27,11 @@ HTML = re.compile(
     r"|!--)[\s>]",
     re.IGNORECASE,
 )
-SCRIPT = re.compile(r"#!|\s*(?:<\?php\b|<%@|@echo off\b|\[InternetShortcut\])", re.IGNORECASE)
+SCRIPT = re.compile(
+    r"#!|\s*(?:<\?(?:php\b|=)|<%@|@echo off\b"
+    r"|\[(?:InternetShortcut|Desktop Entry|Shell|autorun)\])",
+    re.IGNORECASE,
+)
 
 
 def parse(content: Content, facts: Facts) -> None:
@@ -38,11 +45,20 @@ def parse(content: Content, facts: Facts) -> None:
     if encoding in ("8-bit", "utf-8", "utf-8-sig") and (bad := NO_TEXT.search(data)):
         facts.object_to("undecodable", f"byte {bad[0][0]:#04x} at offset {bad.start()}")
     facts.details["encoding"] = encoding
-    head = data[:4096].decode("latin-1" if encoding == "8-bit" else encoding, "replace")
+    head = _beginning(content, "latin-1" if encoding == "8-bit" else encoding)
     if HTML.match(head):
         facts.flags.add("html")
     if SCRIPT.match(head):
         facts.flags.add("script")
+
+
+def _beginning(content: Content, encoding: str) -> str:
+    """The first words, however much white space is before them."""
+    decoder = codecs.getincrementaldecoder(encoding)("replace")
+    stream, head = content.rewound(), ""
+    while not head and (piece := stream.read(PIECE_BYTES)):
+        head = decoder.decode(piece).lstrip()
+    return head[:MOST_WORDS]
 
 
 def is_text(content: Content) -> bool:

@@ -106,15 +106,19 @@ class Jobs(Pool):
         return _upload_verdict(row)
 
     async def settle_encoding(
-        self, job: Job, tried: UploadVerdict, *, problem: str | None = None,
+        self, job: Job, tried: UploadVerdict, *,
+        problem: str | None = None, problem_code: str | None = None,
         stored_hash: str | None = None, stored_size: int | None = None,
         facts: dict[str, Any] | None = None,
     ) -> UploadVerdict:  # fmt: skip
-        """What came of `tried`: a problem, or a result, with what the content check found in it."""
+        """What came of `tried`: a problem, or a result, with what the content check found in it.
+
+        `problem_code`: as the function takes it; the encoder's errors have it.
+        """
         row = await self._fenced(
-            "select * from public.settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "select * from public.settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
             job, tried.object_id, json.dumps(tried.encoding), problem, stored_hash, stored_size,
-            facts and json.dumps(facts),
+            facts and json.dumps(facts), problem_code,
         )  # fmt: skip
         return _upload_verdict(row)
 

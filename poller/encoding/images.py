@@ -37,7 +37,7 @@ BITS_PER_SAMPLE = 258
 def encode(content: Content, plan: dict[str, Any]) -> bytes:
     """The image as `plan` says. Raises KeptError."""
     with Image.open(content.rewound(), formats=DECODERS[plan["from"]]) as image:
-        _refuse_what_would_be_lost(image, content)
+        _refuse_what_would_be_lost(image, content, drop_metadata=plan["drop_metadata"])
         info = dict[str, Any]()
         if profile := image.info.get("icc_profile"):
             if profile[16:20] == b"GRAY" and plan["codec"] not in ("png", "jpeg"):
@@ -76,8 +76,11 @@ def same_pixels(one: Content, other: Content) -> bool:
     return True
 
 
-def _refuse_what_would_be_lost(image: Image.Image, content: Content) -> None:
-    if getattr(image, "n_frames", 1) != 1:
+def _refuse_what_would_be_lost(
+    image: Image.Image, content: Content, *, drop_metadata: bool
+) -> None:
+    is_camera_s = drop_metadata and image.format == "MPO"  # its further images are metadata
+    if getattr(image, "n_frames", 1) != 1 and not is_camera_s:
         raise KeptError("it has more than one image")
     if image.mode not in MODES:
         raise KeptError(f"its pixels are {image.mode}")

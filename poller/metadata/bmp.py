@@ -6,7 +6,10 @@ import struct
 
 from poller.metadata.parts import Buffer, Part, dropped
 
-FILE_HEADER, OS2_HEADER, V5_HEADER = 14, 12, 124
+FILE_HEADER, OS2_HEADER, INFO_HEADER, V5_HEADER = 14, 12, 40, 124
+MOST_PALETTE_BITS = 8
+MASK_BYTES = {3: 12, 6: 16}
+"""After the header, by compression: which bits are of which colour."""
 COLOURS = FILE_HEADER + 56
 RUN_LENGTHS = (1, 2)
 """Compressions of which the header tells the size."""
@@ -19,18 +22,39 @@ def split(data: Buffer) -> list[Part]:
     if data[:2] != b"BM":
         raise ValueError("no BMP")
     (pixels_at,) = struct.unpack_from("<I", data, 10)
-    end = pixels_at + _pixel_bytes(data)
+    end, colours_end = pixels_at + _pixel_bytes(data), _end_of_colours(data)
+    head, kinds = bytearray(data[:pixels_at]), set[str]()
     if struct.unpack_from("<I", data, FILE_HEADER)[0] >= V5_HEADER:
         space = data[COLOURS : COLOURS + 4]
         if space == LINKED:
-            head, rest = data[:COLOURS], data[COLOURS + 4 : end]
-            return [dropped("linked profile", kept=head + S_RGB + rest)]
+            kinds.add("linked profile")
+            head[COLOURS : COLOURS + 4] = S_RGB
         if space == EMBEDDED:
             at, size = struct.unpack_from("<II", data, FILE_HEADER + 112)
             end = max(end, FILE_HEADER + at + size)
-    view = memoryview(data)
+            if FILE_HEADER + at < pixels_at:
+                colours_end = pixels_at
+    if head[colours_end:].strip(b"\0"):
+        kinds.add("unused bytes")
+        head[colours_end:] = bytes(len(head) - colours_end)
+    rest = memoryview(data)[pixels_at:]
     left = [dropped("trailer")] if data[end:].strip(b"\0") else []
-    return [Part(view[:end] if left else view), *left]
+    return [
+        Part(bytes(head), frozenset(kinds)), Part(rest[: end - pixels_at] if left else rest), *left,
+    ]  # fmt: skip
+
+
+def _end_of_colours(data: Buffer) -> int:
+    """Where the headers end, and the palette, if there is one: pixels need not follow at once."""
+    (header,) = struct.unpack_from("<I", data, FILE_HEADER)
+    if header == OS2_HEADER:
+        (bits,) = struct.unpack_from("<H", data, FILE_HEADER + 10)
+        return FILE_HEADER + header + (3 << bits if bits <= MOST_PALETTE_BITS else 0)
+    bits, compression = struct.unpack_from("<HI", data, FILE_HEADER + 14)
+    masks = MASK_BYTES.get(compression, 0) if header == INFO_HEADER else 0
+    used = struct.unpack_from("<I", data, FILE_HEADER + 32)[0] if header >= INFO_HEADER else 0
+    colours = used or (1 << bits if bits <= MOST_PALETTE_BITS else 0)
+    return FILE_HEADER + header + masks + 4 * colours
 
 
 def _pixel_bytes(data: Buffer) -> int:

@@ -5,11 +5,14 @@ So do plain text extensions, which nothing shows.
 
 from __future__ import annotations
 
-from poller.metadata.parts import Buffer, Part, dropped
+from poller.metadata.parts import Buffer, Part, Parts, dropped
 
 IMAGE, EXTENSION, TRAILER = 0x2C, 0x21, 0x3B
 CONTROL, PLAIN_TEXT, COMMENT, APPLICATION = 0xF9, 0x01, 0xFE, 0xFF
-NEEDED = (b"NETSCAPE2.0", b"ANIMEXTS1.0", b"ICCRGBG1012")
+LOOPS = (b"NETSCAPE2.0", b"ANIMEXTS1.0")
+LOOP_BYTES = 14 + 4
+"""Of what says how often an animation is shown: its name, and a block of three bytes."""
+PROFILE = b"ICCRGBG1012"
 
 
 def split(data: Buffer) -> list[Part]:
@@ -17,7 +20,7 @@ def split(data: Buffer) -> list[Part]:
         raise ValueError("no GIF")
     at = 13 + _table_bytes(data[10])
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts = [Part(view[:at])]
+    parts = Parts([Part(view[:at])])
     while data[at] != TRAILER:
         start = at
         if data[at] == IMAGE:
@@ -50,6 +53,9 @@ def _judge(extension: bytes) -> Part:
         return dropped("comment")
     if extension[1] == PLAIN_TEXT:
         return dropped("text")
-    if extension[1] == CONTROL or extension[3:].startswith(NEEDED):
+    if extension[1] == CONTROL or extension[3:].startswith(PROFILE):
         return Part(extension)
+    if extension[3:].startswith(LOOPS) and extension[14:15] == b"\3":
+        needed = extension[:LOOP_BYTES] + b"\0"
+        return Part(needed) if needed == extension else dropped("application data", kept=needed)
     return dropped("xmp" if extension[3:].startswith(b"XMP DataXMP") else "application data")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import struct
 
-from poller.metadata.parts import Buffer, Part, dropped, needed_exif
+from poller.metadata.parts import MOST_PARTS, Buffer, Part, Parts, dropped, needed_exif
 
 START, END, SCAN, COMMENT = 0xD8, 0xD9, 0xDA, 0xFE
 IMAGE = {*range(0xC0, 0xD0), *range(0xDA, 0xE0)} - {0xC8}
 """Frames, scans and their tables; what is reserved for extensions is none of them."""
 NEXT_MARKER = re.compile(rb"\xff+([^\x00\xd0-\xd7\xff])")
 """After the data of a scan, in which FF 00 is a byte, and D0 to D7 say where a decoder restarts."""
+
+RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 
 EXIF, XMP, MULTI_PICTURE = b"Exif\0\0", b"http://ns.adobe.com/x", b"MPF\0"
 NEEDED = {
@@ -26,10 +28,12 @@ def split(data: Buffer) -> list[Part]:
     if data[:2] != b"\xff\xd8":
         raise ValueError("no JPEG")
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts, at = [Part(data[:2])], 2
+    parts, at = Parts([Part(data[:2])]), 2
     while found := NEXT_MARKER.search(data, at):
-        if found.start() != at:
-            raise ValueError(f"no marker at offset {at}")
+        if found.start() != at:  # decoders pass over it, unless they take it for a marker
+            if RESTART.search(data, at, found.start()):
+                raise ValueError(f"no marker at offset {at}")
+            parts.append(dropped("unused bytes"))
         marker, body = found[1][0], found.end()
         if marker == END:
             parts.append(Part(b"\xff\xd9"))
@@ -41,6 +45,31 @@ def split(data: Buffer) -> list[Part]:
         if marker == SCAN:
             at = _end_of_scan(data, at)
         parts.append(_judge(marker, view[body + 2 : at], view[found.start() : at]))
+    raise ValueError("the JPEG has no end")
+
+
+def find_words(data: Buffer) -> list[tuple[int, int]]:
+    """From where to where the segments of a JPEG within another file say other than how it looks.
+
+    There they are to be blanked, as nothing may move. Raises ValueError, as split does.
+    """
+    words, at = list[tuple[int, int]](), 2
+    while found := NEXT_MARKER.search(data, at):
+        marker, body = found[1][0], found.end() + 2
+        if marker == END:
+            return words
+        if len(words) >= MOST_PARTS:
+            raise ValueError(f"more than {MOST_PARTS} segments")
+        if found.start() != at:
+            words.append((at, found.start()))
+        (length,) = struct.unpack_from(">H", data, found.end())
+        at = found.end() + length
+        if marker == SCAN:
+            at = _end_of_scan(data, at)
+        elif marker not in IMAGE:
+            beginning, most = NEEDED.get(marker, (b"", 0))
+            is_needed = beginning and data[body : body + len(beginning)] == beginning
+            words.append((body + (at - body if most is None else most) if is_needed else body, at))
     raise ValueError("the JPEG has no end")
 
 

@@ -10,6 +10,9 @@ from PIL import ExifTags, Image
 
 Buffer = bytes | mmap.mmap
 
+MOST_PARTS = 100_000
+"""A PNG of 50 MB in chunks of 8 KB has 6,000; more is made by nobody but to do harm."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -17,6 +20,16 @@ class Part:
 
     kept: bytes | memoryview
     kinds: frozenset[str] = frozenset()
+
+
+class Parts(list[Part]):
+    """The parts of a file in order: never so many that a small file takes all of the memory."""
+
+    def append(self, part: Part, /) -> None:
+        """Raises ValueError past MOST_PARTS."""
+        if len(self) >= MOST_PARTS:
+            raise ValueError(f"more than {MOST_PARTS} parts")
+        super().append(part)
 
 
 def dropped(*kinds: str, kept: bytes = b"") -> Part:

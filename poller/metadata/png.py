@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 import zlib
 
-from poller.metadata.parts import Buffer, Part, dropped, needed_exif
+from poller.metadata.parts import Buffer, Part, Parts, dropped, needed_exif
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 NEEDED = frozenset(
-    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs sPLT"
+    b"IHDR PLTE IDAT IEND tRNS cHRM gAMA iCCP sBIT sRGB cICP mDCV cLLI bKGD hIST pHYs"
     b" acTL fcTL fdAT".split()
 )
 KINDS = {b"tEXt": "text", b"zTXt": "text", b"iTXt": "text", b"tIME": "time"}
@@ -19,7 +19,7 @@ def split(data: Buffer) -> list[Part]:
     if data[:8] != SIGNATURE:
         raise ValueError("no PNG")
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts, at = [Part(SIGNATURE)], 8
+    parts, at = Parts([Part(SIGNATURE)]), 8
     while True:
         length, name = struct.unpack_from(">I4s", data, at)
         chunk = view[at : at + 12 + length]

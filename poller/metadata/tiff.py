@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 
+from poller.metadata import jpeg
 from poller.metadata.parts import Buffer, Part
 
 NEEDED = frozenset({
@@ -126,7 +127,20 @@ def _use_data(tiff: _Tiff, first: int, end: int, size: int) -> None:
         starts = _numbers(tiff, fields[places])
         if len(found) != len(starts) or 0 in found:  # decoders guess
             tiff.is_known = False
-        tiff.used += [(at, at + length) for at, length in zip(starts, found, strict=False)]
+        for at, length in zip(starts, found, strict=False):
+            tiff.used.append((at, at + length))
+            _blank_words_of_jpeg(tiff, at, length)
+
+
+def _blank_words_of_jpeg(tiff: _Tiff, at: int, length: int) -> None:
+    """Strips and tiles may be whole JPEGs, with comments and EXIF of their own."""
+    strip = bytes(tiff.data[at : at + length])
+    if not strip.startswith(b"\xff\xd8\xff"):
+        return
+    for start, end in jpeg.find_words(strip):
+        if strip[start:end].strip(b"\0"):
+            tiff.kinds.add("application data")
+            tiff.data[at + start : at + end] = bytes(end - start)
 
 
 def _blank_unused(tiff: _Tiff) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from poller.metadata.parts import Buffer, Part, dropped, needed_exif
+from poller.metadata.parts import Buffer, Part, Parts, dropped, needed_exif
 
 NEEDED = {b"VP8X", b"VP8 ", b"VP8L", b"ANIM", b"ANMF", b"ALPH", b"ICCP"}
+FRAME, FRAME_HEADER = b"ANMF", 8 + 16
+IN_FRAMES = {b"ALPH", b"VP8 ", b"VP8L"}
 EXIF_FLAG, XMP_FLAG = 0x08, 0x04
 
 
@@ -18,7 +20,7 @@ def split(data: Buffer) -> list[Part]:
     if end > len(data):
         raise ValueError("the WebP ends too early")
     view = memoryview(data)  # whatever stays is not copied to be looked at
-    parts, at = list[Part](), 12
+    parts, at = Parts(), 12
     while at + 8 <= end:
         name, size = struct.unpack_from("<4sI", data, at)
         parts.append(_judge(name, view[at : at + 8 + size]))
@@ -34,6 +36,8 @@ def split(data: Buffer) -> list[Part]:
 
 
 def _judge(name: bytes, chunk: memoryview) -> Part:
+    if name == FRAME:
+        return _judge_frame(chunk)
     if name in NEEDED:
         return Part(chunk)
     if name == b"EXIF":
@@ -44,6 +48,20 @@ def _judge(name: bytes, chunk: memoryview) -> Part:
         kept = name + struct.pack("<I", len(needed)) + needed if needed else b""
         return dropped(*kinds, kept=kept)
     return dropped("xmp" if name == b"XMP " else "application data")
+
+
+def _judge_frame(chunk: memoryview) -> Part:
+    """A frame of an animation has chunks of its own."""
+    kept, at = bytes(chunk[8:FRAME_HEADER]), FRAME_HEADER
+    while at + 8 <= len(chunk):
+        name, size = struct.unpack_from("<4sI", chunk, at)
+        end = at + 8 + size + size % 2
+        if name in IN_FRAMES:
+            kept += bytes(chunk[at:end])
+        at = end
+    if 8 + len(kept) >= len(chunk):
+        return Part(chunk)
+    return dropped("application data", kept=FRAME + struct.pack("<I", len(kept)) + kept)
 
 
 def _flagged(part: Part, *, has_exif: bool) -> Part:

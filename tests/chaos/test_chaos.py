@@ -77,7 +77,7 @@ def unexpected_errors(server: PostgresServer) -> list[str]:
     expected = re.compile(
         "no longer holds media|yoyo_tmp|canceling statement due to user request"
         "|the database system is (starting up|shutting down|in recovery mode|not yet accepting)"
-        "|terminating connection (because of|due to) "
+        "|terminating connection (because of|due to) |connection to client lost"
     )
     wrong = re.compile("(ERROR|FATAL|PANIC): |was terminated by signal")
     begins = re.compile(r"^(?=\d{4}-\S+ \S+ \S+ \[\d+\] (?:ERROR|LOG|FATAL|PANIC|WARNING): )", re.M)

@@ -43,6 +43,20 @@ def test_a_frame_that_is_larger_than_its_image() -> None:
     assert look(gif_with_large_frame()).flags == {"bomb"}
 
 
+def test_frames_are_counted_and_no_more_decoded_than_is_quick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    content = bytearray(FILES["gif"])
+    last = content.rindex(b"\x2c\0\0\0\0")
+    content[last + 5 : last + 9] = b"\xff" * 4  # its width and height
+    assert look(bytes(content)).flags == {"bomb"}
+
+    monkeypatch.setattr("poller.checks.images.MOST_FRAMES", 3)
+
+    facts = look(bytes(content))
+    assert (facts.flags, facts.details["frames"]) == (set[str](), 4)
+
+
 @pytest.mark.parametrize("name", ["jpg", "png", "gif", "webp", "bmp", "tiff"])
 def test_an_image_whose_second_half_is_missing(tmp_path: Path, name: str) -> None:
     facts = look(FILES[name][: len(FILES[name]) // 2], tmp_path)

@@ -21,7 +21,7 @@ STATIC = {
     r"cat > \.env": "test_first_steps.py",
     r"yoyo (list|rollback)": "test_rollback.py",
     r"docker (build|run|compose) ": "needs an engine; run by tests/docker",
-    r"(python3 -m venv|/opt/pgmedia/bin/|install|cp) ": "for root; tests/deploy has the files",
+    r"(python3 -m venv|/opt/pgmedia/bin/\w+|install|cp) ": "for root; tests/deploy has the files",
     r"systemctl ": "needs systemd at work; tests/system/test_deploy.py verifies the units",
     r"kubectl ": "needs a cluster; tests/deploy validates the manifests",
 }

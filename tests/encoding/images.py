@@ -98,6 +98,16 @@ def full_of_metadata(form: str, orientation: int | None = 6) -> bytes:
             raise AssertionError(form)
 
 
+def with_further_images(image: Image.Image, **options: Any) -> bytes:
+    """A photo as cameras make them, with a preview that tells the place as well (MPF)."""
+    preview = photo(32, 24)
+    made = saved(image, "MPO", save_all=True, append_images=[preview], **options)
+    body = exif()
+    segment = b"\xff\xe1" + struct.pack(">H", 2 + len(body)) + body
+    at = made.rindex(b"\xff\xd8\xff\xe0") + 2
+    return made[:at] + segment + made[at:]
+
+
 def shown(content: bytes) -> list[bytes]:
     """The pixels of every frame, the way up that a viewer shows them."""
     with Image.open(io.BytesIO(content)) as image:

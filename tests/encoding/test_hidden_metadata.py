@@ -11,7 +11,7 @@ from PIL import Image, TiffImagePlugin
 
 from poller.checks import Content, examine
 from poller.metadata import UNREADABLE, drop_metadata, find_metadata
-from tests.encoding.images import PLACE, PROFILE, exif, photo, saved, shown
+from tests.encoding.images import PLACE, PROFILE, chunk, exif, photo, saved, shown
 
 
 def segment(marker: int, body: bytes) -> bytes:
@@ -51,6 +51,53 @@ def tiff_with_unused_bytes(**options: object) -> bytes:
     return left[:4] + struct.pack("<I", len(left)) + left[8:] + directory[: 6 + 12 * count]
 
 
+def bmp_with_gap(**options: object) -> bytes:
+    """Words between the colours and the pixels."""
+    plain = saved(photo(60, 40, **options), "BMP")  # pyright: ignore[reportArgumentType]
+    (pixels_at,) = struct.unpack_from("<I", plain, 10)
+    head = plain[:10] + struct.pack("<I", pixels_at + len(PLACE)) + plain[14:pixels_at]
+    return head + PLACE + plain[pixels_at:]
+
+
+def tiff_of_jpeg(compression: int, more: bytes = b"") -> bytes:
+    """As programs wrap a camera's JPEG, with all that is in it."""
+    strip = jpeg_with(segment(0xE1, b"Exif\0\0" + exif()[6:]), segment(0xFE, PLACE), more)
+    fields = {
+        256: 60, 257: 40, 258: 8, 259: compression, 262: 6, 273: 0, 277: 3, 278: 40,
+        279: len(strip),
+    }  # fmt: skip
+    if compression == 6:
+        fields |= {513: 0, 514: len(strip)}
+    at = 8 + 2 + 12 * len(fields) + 4
+    made = struct.pack("<2sHIH", b"II", 42, 8, len(fields))
+    for tag, value in sorted(fields.items()):
+        made += struct.pack("<HHII", tag, 4, 1, at if tag in (273, 513) else value)
+    return made + bytes(4) + strip
+
+
+def webp_with_chunk_in_a_frame() -> bytes:
+    options = {"save_all": True, "append_images": [photo(60, 40).rotate(90)]}
+    made = saved(photo(60, 40), "WEBP", **options)
+    at = made.index(b"ANMF")
+    (size,) = struct.unpack_from("<I", made, at + 4)
+    end = at + 8 + size + size % 2
+    frame = made[at + 8 : end] + b"EXIF" + struct.pack("<I", len(PLACE)) + PLACE
+    changed = made[:at] + b"ANMF" + struct.pack("<I", len(frame)) + frame + made[end:]
+    return changed[:4] + struct.pack("<I", len(changed) - 8) + changed[8:]
+
+
+def gif_with_more_in_its_loop() -> bytes:
+    options = {"save_all": True, "append_images": [photo(60, 40).rotate(90)], "loop": 0}
+    made = saved(photo(60, 40).convert("P"), "GIF", **options)
+    at = made.index(b"NETSCAPE2.0") + 11 + 4
+    return made[:at] + bytes([len(PLACE)]) + PLACE + made[at:]
+
+
+def png_with_palette_of_a_name() -> bytes:
+    made = saved(photo(60, 40), "PNG")
+    return made[:33] + chunk(b"sPLT", PLACE + b"\0\x08") + made[33:]
+
+
 GIF = saved(photo(60, 40).convert("P"), "GIF")
 HIDDEN = {
     "thumbnail": ("image/jpeg", jpeg_with(header=thumbnail()), "thumbnail"),
@@ -70,6 +117,13 @@ HIDDEN = {
     ),
     "after a BMP": ("image/bmp", saved(photo(60, 40), "BMP") + PLACE, "trailer"),
     "a profile's file": ("image/bmp", bmp_with_profile(b"KNIL", PLACE), "linked profile"),
+    "before the pixels": ("image/bmp", bmp_with_gap(), "unused bytes"),
+    "after a palette": ("image/bmp", bmp_with_gap(mode="P"), "unused bytes"),
+    "in a TIFF's JPEG": ("image/tiff", tiff_of_jpeg(7), "application data"),
+    "in an old TIFF's JPEG": ("image/tiff", tiff_of_jpeg(6), "application data"),
+    "in a frame": ("image/webp", webp_with_chunk_in_a_frame(), "application data"),
+    "in a loop": ("image/gif", gif_with_more_in_its_loop(), "application data"),
+    "a palette's name": ("image/png", png_with_palette_of_a_name(), "application data"),
     "after a TIFF": ("image/tiff", saved(photo(60, 40), "TIFF") + PLACE, "trailer"),
     "between": ("image/tiff", tiff_with_unused_bytes(), "unused bytes"),
     "between, compressed": (
@@ -143,6 +197,29 @@ def test_a_profile_of_a_bmp_stays() -> None:
     assert drop_metadata(content + PLACE, "image/bmp") == content
 
 
+def bmp_with_palette(image: Image.Image, header_bytes: int) -> bytes:
+    """256 colours, which its header does not count; the header of OS/2 has three bytes for each."""
+    plain = bytearray(saved(image, "BMP"))
+    if header_bytes == 40:
+        struct.pack_into("<I", plain, 14 + 32, 0)
+        return bytes(plain)
+    (pixels_at,) = struct.unpack_from("<I", plain, 10)
+    palette, pixels = plain[54:pixels_at].ljust(1024, b"\0"), plain[pixels_at:]
+    colours = b"".join(bytes(palette[at : at + 3]) for at in range(0, 1024, 4))
+    head = struct.pack("<2sIIIIHHHH", b"BM", 26 + 768 + len(pixels), 0, 26 + 768, 12, 60, 40, 1, 8)
+    return head + colours + pixels
+
+
+@pytest.mark.parametrize("header_bytes", [12, 40])
+def test_a_palette_of_a_bmp_stays(header_bytes: int) -> None:
+    image = photo(60, 40, "P")
+    content = bmp_with_palette(image, header_bytes)
+    assert shown(content) == shown(saved(image, "BMP"))
+
+    assert find_metadata(content, "image/bmp") == []
+    assert drop_metadata(content + PLACE, "image/bmp") == content
+
+
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg"])
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "CMYK"])
 def test_nothing_is_missing_of_a_tiff(mode: str, compression: str) -> None:
@@ -161,3 +238,26 @@ def test_nothing_is_missing_of_a_tiff(mode: str, compression: str) -> None:
     assert shown(stripped) == shown(content)
     with Image.open(io.BytesIO(stripped)) as image:
         assert image.info["icc_profile"] == PROFILE
+
+
+MANY = 100_001
+SMALL = {
+    "JPEG": ("image/jpeg", jpeg_with(segment(0xFE, b"") * MANY)),
+    "GIF": ("image/gif", GIF[:-1] + b"\x21\xfe\0" * MANY + GIF[-1:]),
+    "PNG": ("image/png", saved(photo(60, 40), "PNG")[:-12] + chunk(b"prIv", b"") * MANY),
+}
+
+
+@pytest.mark.parametrize("form", SMALL)
+def test_parts_without_end_take_no_memory(form: str) -> None:
+    mime_type, content = SMALL[form]
+
+    assert find_metadata(content, mime_type) == [UNREADABLE]
+    with pytest.raises(ValueError, match="more than 100000 parts"):
+        drop_metadata(content, mime_type)
+
+
+def test_segments_without_end_in_a_strip_take_no_memory() -> None:
+    content = tiff_of_jpeg(7, segment(0xFE, b"x") * MANY)
+
+    assert find_metadata(content, "image/tiff") == [UNREADABLE]

@@ -168,7 +168,6 @@ HARMED = {
     "animated WebP": ("WEBP", lambda: animation("WEBP"), "more than one image"),
     "animated PNG": ("PNG", lambda: animation("PNG"), "more than one image"),
     "TIFF of pages": ("TIFF", lambda: animation("TIFF"), "more than one image"),
-    "photo with a second one": ("JPEG", lambda: animation("MPO"), "more than one image"),
     "16 bits, grey": ("PNG", lambda: saved(Image.new("I;16", (60, 40), 999), "PNG"), "I;16"),
     "16 bits, TIFF": ("TIFF", lambda: saved(Image.new("I;16", (60, 40), 999), "TIFF"), "I;16"),
     "16 bits, colour": ("PNG", png_of_16_bits, "16 bits a sample"),
@@ -191,6 +190,15 @@ def test_what_would_be_harmed_stays_as_it_is(case: str) -> None:
 
     with pytest.raises(KeptError, match=words):
         encoded(make(), form, codec, **UP_TO_200)
+
+
+def test_the_second_image_of_a_photo_goes_with_its_metadata_or_not_at_all() -> None:
+    made = encoded(animation("MPO"), "JPEG", "jpeg", **UP_TO_200)
+    with Image.open(io.BytesIO(made)) as image:
+        assert image.format == "JPEG"
+
+    with pytest.raises(KeptError, match="more than one image"):
+        encoded(animation("MPO"), "JPEG", "jpeg", **UP_TO_200, drop_metadata=False)
 
 
 def test_a_usual_gamma_is_no_reason() -> None:

@@ -93,7 +93,7 @@ async def test_a_fix_is_asked_for(db: Any, reconcile: Reconcile) -> None:
     ended = await reconcile("--fix")
 
     assert ended.code == 2
-    assert any("add --yes" in line for line in ended.problems)
+    assert any("pass --yes" in line for line in ended.problems)
     assert await state(db) == before
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
-from poller.report.figures import TypeOfDay, forecast, stored_by_day
+from poller.report.figures import Report, TypeOfDay, forecast, stored_by_day
 
 FIRST = date(2026, 2, 1)
 
@@ -45,3 +45,13 @@ def test_only_what_went_lately_is_carried_on_and_not_for_ever() -> None:
 
     assert found.bytes_a_day == 10
     assert (found.bytes, found.until) == (300 + 90 * 10, FIRST + timedelta(days=290))
+
+
+def test_an_average_begins_with_the_first_day_that_had_any() -> None:
+    span = days(10)
+    report = Report(
+        at=datetime.combine(span[-1], datetime.min.time(), UTC), days=span, types=["image"],
+        rows=[row(8, 0), row(9, 0)], reasons=[], stored=[0] * 10, forecast=None, stats={},
+    )  # fmt: skip
+
+    assert report.a_day("files") == 1

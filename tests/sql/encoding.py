@@ -28,12 +28,12 @@ async def begin(
 
 async def settle(
     db: Any, media: UUID, token: int, asked: Any, facts: dict[str, Any] | None = None,
-    size: int | None = None, problem: str | None = None,
+    size: int | None = None, problem: str | None = None, problem_code: str | None = None,
 ) -> Any:  # fmt: skip
     return await db.fetchrow(
-        "select * from settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "select * from settle_media_encoding($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         media, POLLER, token, asked["object_id"], asked["encoding"], problem,
-        facts and RESULT, size, facts and json.dumps(facts),
+        facts and RESULT, size, facts and json.dumps(facts), problem_code,
     )  # fmt: skip
 
 

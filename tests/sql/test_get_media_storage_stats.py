@@ -211,9 +211,9 @@ async def test_a_day_is_24_hours_in_every_time_zone(db: Any) -> None:
         " 1, 1, 0 from generate_series(1, 1500) m"
     )
     zone = await db.fetchval(
-        "select format('AAA0BBB-1,%s/0,%s/0', d, (d + 180) % 365)"
-        " from extract(doy from (now() at time zone 'utc') - interval '12 hours') o (doy),"
-        " lateral (select (doy - 1)::integer as d) x"
+        "select format('AAA0BBB-1,%s/%s,%s/0', d, extract(hour from t), (d + 180) % 365)"
+        " from (select (now() at time zone 'utc') - interval '12 hours') x (t),"
+        " lateral (select extract(doy from t)::integer - 1) y (d)"
     )
     await db.execute(f"set timezone = '{zone}'")
     assert await db.fetchval("select now() - interval '1 day' = now() - interval '23 hours'")

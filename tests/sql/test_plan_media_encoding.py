@@ -11,6 +11,8 @@ import pytest
 from tests.helpers import refused, sha256
 from tests.sql.encoding import BMP, JPEG, LARGE, PNG, WAV, begun
 
+PHOTO = JPEG | {"frames": 2, "metadata": ["exif", "further images"]}
+
 
 async def plan(db: Any, facts: dict[str, Any], size: int = LARGE, media_type: str = "image") -> Any:
     _, _, row = await begun(db, facts, size, media_type, sha256(uuid4().bytes))
@@ -33,6 +35,8 @@ async def plan(db: Any, facts: dict[str, Any], size: int = LARGE, media_type: st
         ({"mime_type": "video/quicktime"}, "video", None),
         ({"mime_type": "video/3gpp"}, "video", None),
         (PNG | {"frames": 2}, "image", None),
+        (PHOTO, "image",
+         {"codec": "jpeg", "edge_most": 4096, "quality": 82, "drop_metadata": True}),
         ({"mime_type": "image/gif", "frames": 1}, "image", None),
     ],
 )  # fmt: skip
@@ -72,6 +76,15 @@ async def test_every_setting_is_in_the_plan(db: Any) -> None:
 
     assert (image["edge_most"], image["quality"], image["drop_metadata"]) == (1000, 50, False)
     assert (sound["codec"], sound["bit_rate"]) == ("opus", 24000)
+
+
+async def test_a_photo_keeps_its_further_images_where_it_keeps_its_metadata(db: Any) -> None:
+    await db.execute("update media_buckets set compress_lossy = true")
+
+    assert await plan(db, PHOTO, media_type="document") is None
+
+    await db.execute("select set_media_setting('strip_public_images', 'false')")
+    assert await plan(db, PHOTO) is None
 
 
 async def test_metadata_of_public_images_goes_whatever_their_size(db: Any) -> None:

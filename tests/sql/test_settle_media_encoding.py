@@ -7,75 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import (
-    claim,
-    events,
-    expire_lease,
-    finish_upload,
-    make_due,
-    media_row,
-    queue_media,
-    queue_row,
-    refused,
-    status,
-)
-from tests.sql.encoding import BMP, JPEG, LARGE, PNG, RECEIVED, RESULT, begin, begun, settle
-
-
-async def test_the_stored_name_and_type_follow_the_stored_bytes(db: Any) -> None:
-    await db.execute("select set_media_project_url('https://x.example')")
-    media, token, asked = await begun(db, BMP)
-    assert (asked["storage_path"], asked["stored_hash"]) == (None, None)
-
-    told = await settle(db, media, token, asked, PNG, LARGE // 2)
-    await finish_upload(db, media, token, told["object_id"])
-
-    assert (told["verdict"], told["stored_hash"]) == ("upload", RESULT)
-    assert told["storage_path"].endswith(f"{told['object_id']}.png")
-    assert told["content_type"] == "image/png"
-    row, thing = await media_row(db, media), await db.fetchrow("select * from media_objects")
-    assert (row["mime_type"], row["file_size"], row["content_hash"]) == (
-        "image/png", LARGE // 2, RECEIVED,
-    )  # fmt: skip
-    assert row["public_url"].endswith(".png")
-    assert (thing["content_hash"], thing["stored_hash"]) == (RECEIVED, RESULT)
-    assert (thing["file_size"], thing["stored_size"]) == (LARGE, LARGE // 2)
-    assert (thing["mime_type"], thing["stored_type"]) == ("image/bmp", "image/png")
-    found = await db.fetchrow("select * from check_media_exists($1)", RECEIVED)
-    assert (found["mime_type"], found["file_size"]) == ("image/png", LARGE // 2)
-    (detail,) = await db.fetch(
-        "select detail from get_media_audit_trail($1) where event = 'stored'", media
-    )
-    assert json.loads(detail[0])["encoding"] == {
-        "from": "image/bmp", "codec": "png", "drop_metadata": True, "size": LARGE // 2,
-        "checks": PNG,
-    }  # fmt: skip
-    assert json.loads(detail[0])["encoding"] == json.loads(thing["encoding"])
-
-
-async def test_a_second_arrival_needs_no_encoding(db: Any) -> None:
-    media, token, asked = await begun(db, BMP)
-    waiting = await queue_media(db, media_type="image")
-    joined = await begin(db, waiting, (await claim(db))[waiting], BMP)
-    told = await settle(db, media, token, asked, PNG, 1000)
-    await finish_upload(db, media, token, told["object_id"])
-
-    _, _, later = await begun(db, BMP)
-
-    assert (joined["verdict"], later["verdict"]) == ("joined", "deduplicated")
-    rows = await db.fetch("select distinct storage_path, mime_type, file_size from media")
-    assert [tuple(row) for row in rows] == [(told["storage_path"], "image/png", 1000)]
-
-
-async def test_a_private_arrival_is_another_object(db: Any) -> None:
-    media, token, asked = await begun(db, BMP)
-    told = await settle(db, media, token, asked, PNG, 1000)
-    await finish_upload(db, media, token, told["object_id"])
-
-    _, _, private = await begun(db, BMP, media_type="document")
-
-    assert private["verdict"] == "encode"
-    assert private["object_id"] != told["object_id"]
+from tests.helpers import claim, expire_lease, finish_upload, media_row, queue_media, refused
+from tests.sql.encoding import BMP, LARGE, PNG, RECEIVED, RESULT, begin, begun, settle
 
 
 @pytest.mark.parametrize(
@@ -118,59 +51,6 @@ async def test_a_type_that_the_formats_have_lost_is_not_stored(db: Any) -> None:
     told = await settle(db, media, token, asked, PNG, 1000)
 
     assert (told["stored_hash"], told["content_type"]) == (RECEIVED, "image/bmp")
-
-
-async def test_metadata_goes_also_where_nothing_was_saved(db: Any) -> None:
-    found = JPEG | {"metadata": ["gps"]}
-    media, token, asked = await begun(db, found)
-
-    again = await settle(db, media, token, asked, problem="the encoder crashed")
-
-    assert again["verdict"] == "encode"
-    assert "codec" not in json.loads(again["encoding"])
-    assert json.loads(again["encoding"])["drop_metadata"]
-    told = await settle(db, media, token, again, JPEG, LARGE - 100)
-    assert (told["verdict"], told["stored_hash"]) == ("upload", RESULT)
-    await finish_upload(db, media, token, told["object_id"])
-    kept = json.loads(await db.fetchval("select encoding from media_objects"))
-    assert kept["tried"]["problem"] == "the encoder crashed"
-
-
-@pytest.mark.parametrize(
-    ("facts", "problem"),
-    [
-        (None, "it cannot be walked"),
-        (JPEG | {"metadata": ["gps"]}, "there still is metadata in it"),
-        (JPEG | {"width": 11}, "it is another image"),
-        (JPEG | {"frames": 3}, "it has other frames"),
-        (BMP, "it is another image"),
-    ],
-)
-async def test_metadata_that_stays_is_never_stored_in_public(
-    db: Any, facts: dict[str, Any] | None, problem: str
-) -> None:
-    media, token, asked = await begun(db, JPEG | {"metadata": ["gps"]}, 1000)
-    for _ in range(20):
-        told = await settle(db, media, token, asked, facts, 900, problem=None if facts else problem)
-        assert told["verdict"] == "retry"
-        if (await queue_row(db, media))["status"] == "failed":
-            break
-        await make_due(db)
-        token = (await claim(db))[media]
-        asked = await begin(db, media, token, JPEG | {"metadata": ["gps"]}, 1000)
-
-    row = await status(db, media)
-    assert (row["status"], row["error_code"]) == ("failed", "metadata_not_removed")
-    assert problem in row["error_text"]
-    assert await db.fetchval("select count(*) from media_objects") == 0
-
-
-async def test_the_further_images_of_a_camera_may_go(db: Any) -> None:
-    media, token, asked = await begun(
-        db, JPEG | {"frames": 2, "metadata": ["exif", "further images"]}, 1000
-    )
-
-    assert (await settle(db, media, token, asked, JPEG, 900))["verdict"] == "upload"
 
 
 async def test_a_call_that_is_repeated_has_the_same_answer(db: Any) -> None:
@@ -261,38 +141,3 @@ async def test_an_object_of_somebody_else_is_not_settled(db: Any) -> None:
 
     with refused("MD002"):
         await settle(db, media, token, other, PNG, 1000)
-
-
-async def test_figures_and_deletion_go_by_what_is_in_storage(db: Any) -> None:
-    media, token, asked = await begun(db, BMP)
-    told = await settle(db, media, token, asked, PNG, 1000)
-    await finish_upload(db, media, token, told["object_id"])
-    stats = json.loads(await db.fetchval("select get_media_storage_stats()"))
-    assert stats["stored_bytes"] == 1000
-
-    await db.execute("select delete_media($1)", media)
-
-    stats = json.loads(await db.fetchval("select get_media_storage_stats()"))
-    assert (stats["stored_bytes"], stats["deleted_bytes"]) == (0, 1000)
-    (gone,) = await db.fetch("select storage_path from media_deletion_queue")
-    assert gone["storage_path"] == told["storage_path"]
-    assert await events(db, media) == ["queued", "claimed", "stored", "deleted"]
-
-
-@pytest.mark.parametrize(
-    ("file_name", "expected"),
-    [("scan.bmp", "scan.png"), ("Scan.BMP", "Scan.png"), ("scan", "scan.png"), (None, None)],
-)
-async def test_a_download_is_named_by_what_it_is(
-    db: Any, file_name: str | None, expected: str | None
-) -> None:
-    media = await queue_media(db, media_type="document", file_name=file_name)
-    token = (await claim(db))[media]
-    told = await settle(db, media, token, await begin(db, media, token, BMP), PNG, 1000)
-    await finish_upload(db, media, token, told["object_id"])
-
-    name = await db.fetchval(
-        "select attachment_name from get_media_url_policy($1, null, true)", media
-    )
-
-    assert name == (expected or f"{media}.png")

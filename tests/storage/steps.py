@@ -10,7 +10,8 @@ import httpx
 from poller.pipeline import Pipeline
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.storage import StorageApi
-from tests.helpers import make_due
+from poller.sandbox.whatsapp import WhatsAppApi
+from tests.helpers import make_due, queue_media
 
 JPEG = SAMPLES[0].read()
 
@@ -41,3 +42,19 @@ async def change_bucket(storage: StorageApi, name: str, setting: dict[str, objec
             headers={"Authorization": f"Bearer {storage.service_key}"},
         )
     assert changed.is_success
+
+
+async def send(
+    db: Any, whatsapp: WhatsAppApi, content: bytes, mime_type: str, media_type: str = "image",
+    **arguments: Any,
+) -> Any:  # fmt: skip
+    media_id = whatsapp.add_media(content, mime_type)
+    return await queue_media(db, media_id, media_type=media_type, **arguments)
+
+
+def files_of(files: Path, *suffixes: str) -> list[str]:
+    return [one.name for one in files.rglob("*") if one.suffix in suffixes]
+
+
+def stored(files: Path, row: Any) -> bytes:
+    return (files / row["bucket_name"] / row["storage_path"]).read_bytes()

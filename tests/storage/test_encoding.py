@@ -15,21 +15,23 @@ from poller.content import Spool, SpoolError
 from poller.inspector import Inspector
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.checks.makers import FILES, MIME
-from tests.encoding.images import PLACE, full_of_metadata, photo, saved, shown
+from tests.encoding.images import (
+    full_of_metadata,
+    photo,
+    saved,
+    shown,
+)
 from tests.encoding.test_sound import samples, wav
 from tests.helpers import (
     children,
     events,
     eventually,
     expire_lease,
-    make_due,
     media_row,
-    queue_media,
     sha256,
-    status,
 )
 from tests.storage.conftest import MakePipeline
-from tests.storage.steps import attempt
+from tests.storage.steps import attempt, files_of, send, stored
 
 CRASHING = [sys.executable, "-c", "import os; os.abort()"]
 HANGING = [sys.executable, "-c", "import time; time.sleep(3600)"]
@@ -38,22 +40,6 @@ HANGING = [sys.executable, "-c", "import time; time.sleep(3600)"]
 @pytest.fixture(autouse=True)
 async def encodes_small_files(db: Any) -> None:
     await db.execute("update media_buckets set compress_above = 10000")
-
-
-async def send(
-    db: Any, whatsapp: WhatsAppApi, content: bytes, mime_type: str, media_type: str = "image",
-    **arguments: Any,
-) -> Any:  # fmt: skip
-    media_id = whatsapp.add_media(content, mime_type)
-    return await queue_media(db, media_id, media_type=media_type, **arguments)
-
-
-def files_of(files: Path, *suffixes: str) -> list[str]:
-    return [one.name for one in files.rglob("*") if one.suffix in suffixes]
-
-
-def stored(files: Path, row: Any) -> bytes:
-    return (files / row["bucket_name"] / row["storage_path"]).read_bytes()
 
 
 async def test_a_bmp_is_stored_as_png(
@@ -95,27 +81,6 @@ async def test_a_wav_is_stored_as_flac(
     assert samples(stored(files, row), "s16") == samples(content, "s16")
 
 
-@pytest.mark.parametrize("form", ["JPEG", "PNG", "WEBP", "GIF", "TIFF"])
-async def test_no_public_image_tells_where_it_was_taken(
-    db: Any, pipeline: MakePipeline, whatsapp: WhatsAppApi, files: Path, form: str
-) -> None:
-    """Below the threshold of compression as above it, and only in public."""
-    await db.execute("update media_buckets set compress_above = null")
-    works, content = await pipeline(), full_of_metadata(form)
-    public = await send(db, whatsapp, content, f"image/{form.lower()}")
-    assert await attempt(works) == "stored"
-    private = await send(db, whatsapp, content, f"image/{form.lower()}", "document")
-    assert await attempt(works) == "stored"
-
-    one, other = await media_row(db, public), await media_row(db, private)
-
-    assert PLACE not in stored(files, one)
-    assert shown(stored(files, one)) == shown(content)
-    assert stored(files, other) == content
-    assert (one["bucket_name"], other["bucket_name"]) == ("images", "documents")
-    assert other["public_url"] is None
-
-
 async def test_what_is_stored_encoded_is_not_fetched_nor_encoded_again(
     db: Any, pipeline: MakePipeline, whatsapp: WhatsAppApi, files: Path
 ) -> None:
@@ -149,20 +114,6 @@ async def test_a_file_that_an_encoder_dies_of_is_stored_as_it_came(
     assert stored(files, row) == content
     assert (row["mime_type"], row["storage_path"][-4:]) == ("image/bmp", ".bmp")
     assert json.loads(await db.fetchval("select encoding from media_objects"))["problem"]
-
-
-async def test_an_image_whose_metadata_cannot_be_dropped_is_not_stored_in_public(
-    db: Any, pipeline: MakePipeline, whatsapp: WhatsAppApi, files: Path
-) -> None:
-    media = await send(db, whatsapp, full_of_metadata("JPEG"), "image/jpeg")
-    async with Inspector(children=1, seconds=9, memory_bytes=1 << 30, command=CRASHING) as bad:
-        assert await attempt(await pipeline(encoder=bad)) == "retry"
-
-    row = await status(db, media)
-    assert (row["status"], row["error_code"]) == ("pending", "metadata_not_removed")
-    assert not files_of(files, ".jpg")
-    await make_due(db)
-    assert await attempt(await pipeline()) == "stored"
 
 
 async def test_a_file_that_would_take_too_much_memory_is_stored_as_it_came(

@@ -137,7 +137,7 @@ def test_every_image_loses_its_metadata_and_nothing_else(
     matrix: dict[str, dict[str, bytes]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found: dict[str, list[str]] = {}
-    for extension in ("jpg", "png", "gif", "webp", "tiff"):
+    for extension in ("jpg", "png", "gif", "webp", "tiff", "bmp"):
         for name, content in matrix[extension].items():
             kinds = find_metadata(content, MIME[extension])
             if kinds:

@@ -1,7 +1,8 @@
 -- Is received content to be stored as it came? Null, or what to make of it first.
 --
--- Animations and pages stay: an encoder would keep the first of them. Metadata is dropped with either;
--- without a codec, from the file as it came.
+-- Animations and pages stay: an encoder would keep the first of them. The further images of a photo (its
+-- depth, its map of brightness for HDR, a preview) are metadata. That is dropped with either; without a
+-- codec, from the file as it came.
 
 create or replace function public.plan_media_encoding(
     p_bucket public.media_buckets,
@@ -33,7 +34,8 @@ as $$
         and p_compress
         and p_file_size > (p_bucket).compress_above
         and ((p_bucket).compress_lossy or not e.is_lossy)
-        and coalesce((p_checks ->> 'frames')::integer, 1) = 1;
+        and (coalesce((p_checks ->> 'frames')::integer, 1) = 1
+            or d.drops_metadata and p_checks -> 'metadata' ? 'further images');
 $$;
 
 comment on function public.plan_media_encoding is

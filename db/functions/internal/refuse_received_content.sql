@@ -21,17 +21,10 @@ begin
         return next;
         return;
     end if;
-    select q.* into bucket_name, storage_path, content_type, cache_control
-    from public.quarantine_media_content(
-        p_job.id, p_received.content_hash, p_received.file_size, p_code, p_explanation, p_received.checks) q;
-    if found then
-        verdict := 'quarantine';
-    else
-        verdict := 'rejected';
-        perform public.reject_media_content(
-            p_media, p_received.content_hash, p_received.file_size, p_code, p_explanation, p_received.checks);
-    end if;
-    return next;
+    return query
+    select r.verdict, r.bucket_name, r.storage_path, r.content_type, r.cache_control
+    from public.refuse_media_content(
+        p_media, p_received.content_hash, p_received.file_size, p_code, p_explanation, p_received.checks) r;
 end;
 $$;
 

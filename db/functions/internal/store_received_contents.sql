@@ -30,6 +30,7 @@ declare
     v_object public.media_objects;
     v_bucket public.media_buckets;
     v_placed public.media_objects[] := '{}'::public.media_objects[];
+    v_tried jsonb;
 begin
     for i in 1..cardinality(p_jobs) loop
         id := p_jobs[i].id;
@@ -43,11 +44,15 @@ begin
         v_object.mime_type := p_received[i].mime_type;
         v_object.checks := p_received[i].checks;
         select b.* into v_bucket from public.media_buckets b where b.bucket_name = p_received[i].bucket_name;
-        encoding := public.plan_media_encoding(v_bucket, v_object.mime_type, v_object.file_size, v_object.checks);
+        v_tried := coalesce(v_object.encoding -> 'tried', v_object.encoding);
+        v_tried := case when v_tried ? 'refused_by' then v_tried end; -- in an earlier attempt
+        encoding := public.plan_media_encoding(
+            v_bucket, v_object.mime_type, v_object.file_size, v_object.checks, v_tried is null);
         if encoding is not null then
             update public.media_objects o
             set file_size = v_object.file_size, mime_type = v_object.mime_type, checks = v_object.checks
             where o.id = v_object.id;
+            encoding := encoding || jsonb_strip_nulls(jsonb_build_object('tried', v_tried));
             verdict := 'encode';
             object_id := v_object.id;
             return next;
@@ -57,7 +62,7 @@ begin
             v_object.stored_type := null;
             v_object.stored_hash := v_object.content_hash;
             v_object.stored_size := v_object.file_size;
-            v_object.encoding := null;
+            v_object.encoding := v_tried;
             v_placed := v_placed || v_object;
         end if;
     end loop;

@@ -35,6 +35,9 @@ begin
     end if;
     failure_code := v_rule.failure_code;
     case
+        when failure_code = 'storage_type_refused' and public.forgo_media_encoding(p_id, v_text) then
+            verdict := public.retry_media_job(v_job, failure_code, v_text
+                || '; it is stored as it came next time. To have it compressed, run: pgmedia buckets');
         when v_rule.action = 'final' or v_rule.action = 'pause' and v_job.pauses >= v_job.max_attempts then
             verdict := 'failed';
             perform public.bury_media_job(p_id, failure_code, v_text);
