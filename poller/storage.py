@@ -72,7 +72,7 @@ class Storage:
         self,
         bucket: str,
         path: str,
-        content: bytes | AsyncIterable[bytes],
+        content: bytes | bytearray | AsyncIterable[bytes],
         *,
         size: int,
         content_type: str,
@@ -127,7 +127,7 @@ class Storage:
         size: int,
         *,
         headers: dict[str, str] | None = None,
-        content: bytes | AsyncIterable[bytes] | None = None,
+        content: bytes | bytearray | AsyncIterable[bytes] | None = None,
         json: object = None,
     ) -> _Answer:
         answer = await self._ask(method, path, size, headers=headers, content=content, json=json)
@@ -142,7 +142,7 @@ class Storage:
         size: int,
         *,
         headers: dict[str, str] | None = None,
-        content: bytes | AsyncIterable[bytes] | None = None,
+        content: bytes | bytearray | AsyncIterable[bytes] | None = None,
         json: object = None,
     ) -> _Answer:
         key = self._key.get_secret_value()

@@ -164,8 +164,8 @@ def test_libmagic_leaves_no_trace() -> None:
 
 async def body_of(spool: Spool) -> bytes:
     content = spool.content()
-    if isinstance(content, bytes):
-        return content
+    if isinstance(content, bytes | bytearray):
+        return bytes(content)
     pieces = [piece async for piece in content]
     assert max(map(len, pieces)) <= PIECE_BYTES
     return b"".join(pieces)
