@@ -158,8 +158,8 @@ async def store(
         run = Run(dsn, servers, stream.ids, 1, Path(folder), db)
         await contender.prepare(run)
         begun = time.perf_counter()
-        async with working(contender, run):
-            await until_done(contender, run, len(stream.ids))
+        async with working(contender, run) as workers:
+            await until_done(contender, run, len(stream.ids), workers)
             taken = time.perf_counter() - begun
     await db.close()
     return len(stream.ids) / taken

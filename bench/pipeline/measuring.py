@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import time
+from asyncio.subprocess import Process
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,10 @@ TIMED = (0.2, 0.9)
 POLL_SECONDS = 0.03
 PATIENCE_SECONDS = 300
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class EndedError(Exception):
+    """A worker has ended before its work was done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +62,8 @@ async def measure(contender: Contender, run: Run, postgres: int) -> Figures:
 
 
 @contextlib.asynccontextmanager
-async def working(contender: Contender, run: Run) -> AsyncGenerator[list[int]]:
-    """The contender's processes, by their ids; what they wrote is told when they take too long."""
+async def working(contender: Contender, run: Run) -> AsyncGenerator[list[Process]]:
+    """The contender's processes; what they wrote is told when they end early, or take too long."""
 
     def start() -> None:
         die_with_parent()
@@ -75,8 +80,8 @@ async def working(contender: Contender, run: Run) -> AsyncGenerator[list[int]]:
         ]  # fmt: skip
     try:
         async with asyncio.timeout(PATIENCE_SECONDS):
-            yield [process.pid for process in processes]
-    except TimeoutError:
+            yield processes
+    except (TimeoutError, EndedError):
         raise SystemExit((run.folder / "log").read_text()[-2000:]) from None
     finally:
         for process in processes:
@@ -85,19 +90,22 @@ async def working(contender: Contender, run: Run) -> AsyncGenerator[list[int]]:
             await process.wait()
 
 
-async def until_done(contender: Contender, run: Run, count: int) -> int:
+async def until_done(contender: Contender, run: Run, count: int, workers: Iterable[Process]) -> int:
     """Wait until so many files are done; returns how many are."""
-    while (done := await contender.done(run)) < count:  # noqa: ASYNC110 - others count
+    while (done := await contender.done(run)) < count:
+        if any(process.returncode is not None for process in workers):
+            raise EndedError
         await asyncio.sleep(POLL_SECONDS)
     return done
 
 
 async def reached(
-    contender: Contender, run: Run, count: int, workers: Iterable[int], postgres: int
+    contender: Contender, run: Run, count: int, workers: Iterable[Process], postgres: int
 ) -> Moment:
     return Moment(
-        await until_done(contender, run, count), time.perf_counter(),
-        sum(map(cpu_of, workers)), cpu_of(postgres), cpu_of(run.servers.process.pid),
+        await until_done(contender, run, count, workers), time.perf_counter(),
+        sum(cpu_of(process.pid) for process in workers), cpu_of(postgres),
+        cpu_of(run.servers.process.pid),
     )  # fmt: skip
 
 
