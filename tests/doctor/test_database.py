@@ -80,7 +80,7 @@ async def test_a_role_without_rights(doctor: Doctor, db: Any, database: str) -> 
     assert wrong(stranger)["role"].endswith(f": grant media_poller to {name}")
     assert {"schema", "pollers", "public URLs", "buckets"} <= skipped(stranger)
     assert f"{name} (media_client) may not call" in wrong(client)["role"]
-    assert "begin_media_upload; claim_media_deletions" in wrong(client)["role"]
+    assert "begin_media_upload; begin_media_uploads; claim_media_deletions" in wrong(client)["role"]
 
 
 @pytest.mark.usefixtures("buckets")

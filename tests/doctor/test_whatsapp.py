@@ -58,7 +58,7 @@ async def test_metas_message_quotes_a_malformed_token(
 
     found = await doctor()
 
-    assert wrong(found)["whatsapp"].startswith("Malformed access token ... (code 190): ")
+    assert wrong(found)["whatsapp"].startswith("Malformed access token [hidden] (code 190): ")
 
 
 async def test_a_whatsapp_that_does_not_answer(doctor: Doctor, whatsapp: WhatsAppApi) -> None:
