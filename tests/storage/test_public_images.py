@@ -96,3 +96,18 @@ async def test_an_image_whose_metadata_cannot_be_dropped_is_not_stored_in_public
     assert not files_of(files, ".jpg")
     await make_due(db)
     assert await attempt(await pipeline()) == "stored"
+
+
+async def test_an_image_that_hides_its_metadata_is_refused_at_once(
+    db: Any, pipeline: MakePipeline, whatsapp: WhatsAppApi, files: Path
+) -> None:
+    """It would be the same file next time."""
+    content = full_of_metadata("JPEG")
+    hidden = content[:2] + b"\xff\xd0" + PLACE + content[2:]
+    media = await send(db, whatsapp, hidden, "image/jpeg")
+
+    assert await attempt(await pipeline()) == "rejected"
+
+    row = await status(db, media)
+    assert (row["status"], row["error_code"]) == ("failed", "metadata_not_removed")
+    assert not files_of(files, ".jpg")
