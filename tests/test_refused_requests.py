@@ -198,9 +198,7 @@ async def test_a_refusal_that_comes_after_the_lease_counts(
 async def test_an_answer_that_comes_after_the_lease_ends_all_doubt(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:
-    await db.execute(
-        "update media_settings set lease = '1 hour'"
-    )  # no renewal ends the work
+    await db.execute("update media_settings set lease = '1 hour'")  # no renewal ends the work
     stall = Fault.stall()
     whatsapp.faults.once("metadata", stall)
     await start_poller()
