@@ -73,7 +73,7 @@ async def test_a_result_comes_whole_with_its_facts(tmp_path: Path) -> None:
             facts = await child.encode(spool, LOSSLESS, encoded)
             assert facts["mime_type"] == "image/png"
             assert (facts["width"], facts["height"]) == (600, 400)
-            assert encoded.sha256 == sha256(encoded.read())
+            assert encoded.sha256 == sha256(bytes(encoded.read()))
             assert encoded.size == len(encoded.read()) < spool.size
             assert os.listdir(tmp_path) == []  # noqa: PTH208 - neither has a name
 
@@ -201,7 +201,7 @@ async def test_a_stall_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The measure above, of an encoder that does its work in the loop."""
 
     async def in_the_loop(_: Inspector, spool: Spool, plan: Any, encoded: Spool) -> None:
-        encoded.write(encode(Content.of_bytes(spool.read()), plan))
+        encoded.write(encode(Content.of_bytes(bytes(spool.read())), plan))
 
     monkeypatch.setattr(Inspector, "encode", in_the_loop)
     content = saved(photo(1600, 1200), "BMP")

@@ -111,6 +111,9 @@ async def test_a_media_id_that_is_no_segment(
         "https://127.0.0.1:{port}\\@lookaside.fbsbx.com.evil/x",
         "https://\x00/",
         "https://xn--a.fbsbx.com/x",
+        "https://a b.fbsbx.com/x",
+        "https://127.0.0.1%2f.fbsbx.com/x",
+        "https://lookaside.fbsbx.com\n/x",
         "https://lookaside.fbsbx.com/x?\xe9=\ud83d",
     ],
 )
