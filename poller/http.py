@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import email.utils
 import errno
 import ipaddress
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping
 from typing import Any, Literal, cast
 
 import aiohttp
@@ -23,6 +25,9 @@ NO_CONNECTION = {"network", "unreachable"}
 """What `network_code` makes of NETWORK_ERRORS: no code of a provider's own."""
 SLOWEST_BYTES_PER_SECOND = 32_768
 """A transfer slower than this over its whole length is given up, so that none lasts for ever."""
+SENT_AT_ONCE = 262_144
+REFUSAL_SECONDS = 2.0
+"""How long the text of a refusal is waited for."""
 
 
 class ProviderError(Exception):
@@ -92,14 +97,71 @@ def longest(timeout: float, size: int) -> float:
     return timeout + size / SLOWEST_BYTES_PER_SECOND
 
 
-async def first_bytes(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def pieces_of(response: aiohttp.ClientResponse, silence: float) -> AsyncGenerator[bytes]:
+    """A streamed answer as it comes. Raises TimeoutError after so many seconds of silence.
+
+    The timer of aiohttp ends with a body that breaks its framing, and then nobody is told.
+    """
+    while True:
+        async with asyncio.timeout(silence):
+            piece = await response.content.readany()
+        if not piece:
+            return
+        yield piece
+
+
+async def first_bytes(response: aiohttp.ClientResponse, limit: int, silence: float) -> bytes:
     """The first bytes of a streamed answer, as they came; no more is read of it."""
     body = bytearray()
-    async for piece in response.content.iter_any():
-        body += piece
-        if len(body) >= limit:
-            break
+    async with contextlib.aclosing(pieces_of(response, silence)) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) >= limit:
+                break
     return bytes(body[:limit])
+
+
+def put_off(end: asyncio.Timeout, until: float | None) -> None:
+    """Let a time limit end then, or never, unless it has ended or is over already."""
+    with contextlib.suppress(RuntimeError):
+        end.reschedule(until)
+
+
+async def sent_in_pieces(
+    content: bytes | bytearray | AsyncIterable[bytes], end: asyncio.Timeout, silence: float
+) -> AsyncGenerator[bytes | memoryview]:
+    """A body to be sent; `end` comes when nothing more of it is taken for so many seconds.
+
+    aiohttp has no such limit of its own. After the last piece there is none: the answer has one.
+    """
+    loop = asyncio.get_running_loop()
+    async with contextlib.aclosing(_cut(content)) as pieces:
+        async for piece in pieces:
+            put_off(end, loop.time() + silence)
+            yield piece
+    put_off(end, None)
+
+
+async def _cut(
+    content: bytes | bytearray | AsyncIterable[bytes],
+) -> AsyncGenerator[bytes | memoryview]:
+    if isinstance(content, bytes | bytearray):
+        for at in range(0, len(content), SENT_AT_ONCE):
+            yield memoryview(content)[at : at + SENT_AT_ONCE]
+    else:
+        async for piece in content:
+            yield piece
+
+
+async def refusal_text(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """What a refusal says, or nothing where that does not come: it is a refusal all the same.
+
+    Let no other time limit end it, or the refusal is lost.
+    """
+    with contextlib.suppress(*NETWORK_ERRORS):
+        async with asyncio.timeout(REFUSAL_SECONDS):
+            return await first_bytes(response, limit, REFUSAL_SECONDS)
+    return b""
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

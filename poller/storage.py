@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from poller.http import (
     NETWORK_ERRORS,
     NO_CONNECTION,
+    SENT_AT_ONCE,
     ProviderError,
     first_bytes,
     is_success,
@@ -22,7 +23,10 @@ from poller.http import (
     json_object,
     longest,
     network_code,
+    put_off,
+    refusal_text,
     retry_after,
+    sent_in_pieces,
 )
 from poller.records import Failure, StoredFile
 from poller.redaction import Redactor
@@ -149,13 +153,21 @@ class Storage:
         own = {"Authorization": f"Bearer {key}", "apikey": key}
         try:
             async with (
-                asyncio.timeout(longest(self._timeout, size)),
+                asyncio.timeout(longest(self._timeout, size)) as end,
+                asyncio.timeout(None) as sending,
                 self._session.request(
-                    method, self._url + path, headers=own | (headers or {}), data=content,
+                    method, self._url + path, headers=own | (headers or {}),
+                    data=content if content is None or size <= SENT_AT_ONCE
+                    else sent_in_pieces(content, sending, self._timeout),
                     json=json, allow_redirects=False,
                 ) as response,
             ):  # fmt: skip
-                body = await first_bytes(response, ANSWER_BYTES)
+                put_off(sending, None)
+                if is_success(response):
+                    body = await first_bytes(response, ANSWER_BYTES, self._timeout)
+                else:
+                    put_off(end, None)
+                    body = await refusal_text(response, ANSWER_BYTES)
                 # a gateway may quote what it refuses, and a refusal's text is kept and shown
                 return _Answer(response, self._redact.answer(body))
         except NETWORK_ERRORS as error:

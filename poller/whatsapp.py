@@ -22,6 +22,9 @@ from poller.http import (
     json_object,
     longest,
     network_code,
+    pieces_of,
+    put_off,
+    refusal_text,
     retry_after,
 )
 from poller.records import Failure
@@ -98,11 +101,11 @@ class WhatsApp:
         received = 0
         try:
             async with (
-                asyncio.timeout(longest(self._timeout, max_bytes)),
-                self._get(file_url) as response,
+                self._get(file_url, max_bytes) as response,
+                contextlib.aclosing(pieces_of(response, self._timeout)) as pieces,
             ):
                 announced = response.headers.get("Content-Length")
-                async for piece in response.content.iter_any():
+                async for piece in pieces:
                     received += len(piece)
                     if received > max_bytes:
                         write(piece[: len(piece) - (received - max_bytes - 1)])
@@ -126,28 +129,27 @@ class WhatsApp:
         """The JSON object that the API has for one of its nodes, such as a media id."""
         url = self._node_url(node).with_query(parameters)
         try:
-            async with (
-                asyncio.timeout(longest(self._timeout, DESCRIPTION_BYTES)),
-                self._get(url) as response,
-            ):
-                return json_object(await first_bytes(response, DESCRIPTION_BYTES))
+            async with self._get(url, DESCRIPTION_BYTES) as response:
+                return json_object(await first_bytes(response, DESCRIPTION_BYTES, self._timeout))
         except NETWORK_ERRORS as error:
             raise _network_failure(error, network_code(error), self._redact) from error
 
     @contextlib.asynccontextmanager
-    async def _get(self, url: URL) -> AsyncGenerator[aiohttp.ClientResponse]:
-        """An answer that is a success, its body yet to be read.
+    async def _get(self, url: URL, most_bytes: int) -> AsyncGenerator[aiohttp.ClientResponse]:
+        """An answer that is a success, its body yet to be read, within the time for so many bytes.
 
         Else raises ProviderError, which has no token: of a malformed one Meta quotes the whole.
         """
         token = {"Authorization": f"Bearer {self._token.get_secret_value()}"}
-        async with self._session.get(url, headers=token, allow_redirects=False) as response:
+        async with (
+            asyncio.timeout(longest(self._timeout, most_bytes)) as end,
+            self._session.get(url, headers=token, allow_redirects=False) as response,
+        ):
             if is_success(response):
                 yield response
                 return
-            body = b""
-            with contextlib.suppress(*NETWORK_ERRORS):  # a refusal even without a text
-                body = await first_bytes(response, DESCRIPTION_BYTES)
+            put_off(end, None)
+            body = await refusal_text(response, DESCRIPTION_BYTES)
             raise ProviderError(_refusal(response, self._redact.answer(body)))
 
     def _node_url(self, node: str) -> URL:

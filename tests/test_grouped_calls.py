@@ -203,3 +203,12 @@ async def test_a_group_is_one_transaction(db: Any, poller: Database) -> None:
     query = "select xmin::text from media_processing_queue"
     written_by = {row[0] for row in await db.fetch(query)}
     assert len(written_by) == 1
+
+
+async def test_a_group_with_an_answer_too_few_is_called_one_by_one(calls: Calls) -> None:
+    async def all_but_one(items: Sequence[str]) -> list[str]:
+        return (await calls.together(items))[1:]
+
+    call = GroupedCalls(calls.one, all_but_one, order=str)
+
+    assert await in_groups(calls, call, "x", "a", "b") == ["X", "A", "B"]

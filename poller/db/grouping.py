@@ -73,7 +73,7 @@ class GroupedCalls(Generic[Item, Answer]):
         group.sort(key=lambda call: self._order(call.item))
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                answers = await self._together([call.item for call in group])
+                answers = list(await self._together([call.item for call in group]))
         except (asyncpg.PostgresError, TimeoutError):
             return False
         except BaseException as error:
@@ -82,6 +82,8 @@ class GroupedCalls(Generic[Item, Answer]):
             if not isinstance(error, Exception):
                 raise
         else:
+            if len(answers) != len(group):
+                return False
             for call, answer in zip(group, answers, strict=True):
                 if not call.answer.done():
                     call.answer.set_result(answer)

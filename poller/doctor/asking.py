@@ -61,5 +61,5 @@ async def ask(
             method, url, headers=headers, data=content, allow_redirects=False
         ) as response,
     ):
-        body = redact.answer(await first_bytes(response, ANSWER_BYTES))
+        body = redact.answer(await first_bytes(response, ANSWER_BYTES, seconds))
         return Answer(response.status, response.headers, body)

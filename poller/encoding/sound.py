@@ -62,7 +62,8 @@ def _refuse_lost_metadata(content: Content) -> None:
 def _encode(source: Any, codec: str, form: str, rate: int, bit_rate: int | None) -> bytes:
     made = io.BytesIO()
     heard = source.streams.audio[0].codec_context
-    with av.open(made, "w", format="ogg") as target:
+    exact = {"fflags": "+bitexact"}  # else each result had a number of its own in it
+    with av.open(made, "w", format="ogg", options=exact) as target:
         target.metadata.update(source.metadata)
         stream: Any = target.add_stream(codec, rate=rate, layout=heard.layout)
         stream.codec_context.format = form

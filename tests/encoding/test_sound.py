@@ -94,3 +94,11 @@ def test_what_the_file_says_of_itself_stays() -> None:
     with av.open(io.BytesIO(encoded(listed, "flac"))) as made:
         tags = made.metadata | made.streams.audio[0].metadata
         assert {key.lower(): value for key, value in tags.items()}["title"] == "Title"
+
+
+@pytest.mark.parametrize(("codec", "bit_rate"), [("flac", None), ("opus", 32_000)])
+def test_the_same_sound_becomes_the_same_file(codec: str, bit_rate: int | None) -> None:
+    """A later attempt overwrites what an earlier one left with the same bytes."""
+    content = wav()
+
+    assert encoded(content, codec, bit_rate) == encoded(content, codec, bit_rate)

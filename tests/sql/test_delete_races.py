@@ -205,3 +205,29 @@ async def test_two_that_arrive_again_rescue_once(connect: Connect, db: Any) -> N
     assert (await other)["verdict"] == "deduplicated"
     assert await db.fetchval("select count(*) from media_objects") == 1
     assert await db.fetchval(DANGLING) == 0
+
+
+async def test_a_deletion_that_is_given_back_while_its_content_is_reserved_anew(
+    connect: Connect, db: Any
+) -> None:
+    """Whoever comes then joins the reservation, which it could not see at first."""
+    one, two = await connect(), await connect()
+    gone = await store(db, HASH)
+    await delete(db, gone)
+    ((removal, token),) = (await claim_deletions(db)).items()
+    media, other = await queue_media(db), await queue_media(db)
+    tokens = await claim(db)
+    transaction = one.transaction()
+    await transaction.start()
+    begun = await begin_upload(one, media, tokens[media], content_hash=HASH)
+    await db.execute(
+        "select release_media_deletions($1, array[$2::uuid], array[$3::integer], array[false])",
+        POLLER, removal, token,
+    )  # fmt: skip
+    joining = asyncio.create_task(begin_upload(two, other, tokens[other], content_hash=HASH))
+    await blocked(db, two)
+
+    await transaction.commit()
+
+    assert begun["verdict"] == "upload"
+    assert (await joining)["verdict"] == "joined"

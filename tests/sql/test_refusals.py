@@ -204,3 +204,14 @@ async def test_a_refusal_counts_once(db: Any) -> None:
         await fail(db, media, token, code="190", http_status=401)
 
     assert len(await refused_at(db)) == 3
+
+
+async def test_a_report_that_is_repeated_counts_once(db: Any) -> None:
+    """Its first answer was lost on the way: to the poller, the lease seems to be."""
+    (media,) = await queue_many(db, 1)
+    token = (await claim(db))[media]
+    await fail(db, media, token, code="190", http_status=401)
+
+    await db.execute("select note_late_answer($1, $2, '1', 'whatsapp', '190', 401)", media, token)
+
+    assert len(await refused_at(db)) == 1

@@ -141,3 +141,19 @@ async def test_an_object_of_somebody_else_is_not_settled(db: Any) -> None:
 
     with refused("MD002"):
         await settle(db, media, token, other, PNG, 1000)
+
+
+async def test_an_attempt_with_other_bytes_has_another_path(db: Any) -> None:
+    """A late upload of the first must not replace what the second has stored."""
+    media, token, asked = await begun(db, BMP)
+    first = await settle(db, media, token, asked, PNG, 1000)
+    await expire_lease(db, media)
+    token = (await claim(db))[media]
+    again = await begin(db, media, token, BMP)
+    await db.execute("update media_objects set stored_hash = repeat('0', 64)")  # of another encoder
+
+    second = await settle(db, media, token, again, PNG, 1000)
+
+    assert second["storage_path"] != first["storage_path"]
+    removed = await db.fetchval("select storage_path from media_deletion_queue")
+    assert removed == first["storage_path"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 from pydantic import SecretStr
 
+from poller.http import open_session
 from poller.records import Failure
 from poller.sandbox.faults import Fault
 from poller.sandbox.storage import StorageApi
@@ -167,3 +170,46 @@ async def test_no_answer_is_read_whole(
 
     assert (failure.provider_code, failure.http_status) == (None, 200)
     assert "none of Supabase Storage's" in failure.text
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_a_server_that_stops_reading(streamed: bool) -> None:
+    """It answers nothing, either, and the time for so many bytes would be minutes."""
+    content = bytes(20_000_000)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for at in range(0, len(content), 1 << 20):
+            yield content[at : at + (1 << 20)]
+
+    async def read_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await ended.wait()
+        writer.close()
+
+    ended = asyncio.Event()
+    async with (
+        await asyncio.start_server(read_nothing, "127.0.0.1", 0) as server,
+        open_session({"127.0.0.1"}, 0.2, 4) as session,
+        asyncio.timeout(20),
+    ):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        api = Storage(session, url, SecretStr("key"), 0.2)
+        body = pieces() if streamed else content
+        failure = await failure_of(
+            api.upload(
+                "media", PATH, body, size=len(content), content_type="image/png", cache_control="1"
+            )
+        )
+        ended.set()
+
+    assert failure == Failure("storage", "TimeoutError", "network")
+
+
+async def test_a_refusal_is_one_though_its_text_trickles(
+    impatient: Storage, storage: StorageApi, bucket: str
+) -> None:
+    storage.faults.once("remove", Fault(403, "{" + " " * 5000, bytes_per_second=40))
+
+    failure = await failure_of(impatient.remove(bucket, [PATH]))
+
+    assert (failure.provider_code, failure.http_status) == (None, 403)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,3 +95,21 @@ async def failure_of(awaitable: Any) -> Failure:
 
 async def url_of(api: WhatsApp, whatsapp: WhatsAppApi, content: bytes = PNG) -> str:
     return (await api.describe(whatsapp.add_media(content, "image/png"), None)).url
+
+
+Answerer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+AnyWhere = Callable[[Answerer], AbstractAsyncContextManager[tuple[WhatsApp, str]]]
+
+
+@pytest.fixture
+def impatient_at() -> AnyWhere:
+    """A client that bears 0.2 seconds of silence, and the URL of a server that answers so."""
+
+    @asynccontextmanager
+    async def serve(answer: Answerer) -> AsyncGenerator[tuple[WhatsApp, str]]:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with open_session({"127.0.0.1"}, 0.2, 4) as session:
+                yield WhatsApp(session, url, SecretStr("token"), None, 0.2), url
+
+    return serve

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from poller.sandbox.whatsapp import WhatsAppApi
 from poller.whatsapp import WhatsApp
 from tests.whatsapp_client.conftest import (
     PNG,
+    AnyWhere,
     failure_of,
     received,
     url_of,
@@ -93,7 +95,9 @@ async def test_a_server_that_falls_silent(
     assert "Timeout" in failure.text
 
 
-@pytest.mark.parametrize("fault", [Fault.stall(10), Fault.disconnect(10)])
+@pytest.mark.parametrize(
+    "fault", [Fault.stall(10), Fault.disconnect(10), Fault(bytes_per_second=10)]
+)
 async def test_a_refusal_is_one_though_its_text_does_not_come(
     impatient: WhatsApp, whatsapp: WhatsAppApi, fault: Fault
 ) -> None:
@@ -110,14 +114,35 @@ async def test_a_server_that_trickles(
 ) -> None:
     """It is never silent for long, and still it is given up."""
     url = await url_of(api, whatsapp)
+    media_id = whatsapp.add_media(PNG, "image/png")
     trickle = Fault(body=" " * 5000, bytes_per_second=40)
     whatsapp.faults.once(route, trickle)
     started = time.monotonic()
 
     failure = await failure_of(
-        received(impatient, url, 50_000) if route == "download" else impatient.describe("1", None)
+        received(impatient, url, 50_000)
+        if route == "download"
+        else impatient.describe(media_id, None)
     )
 
     assert failure.provider_code == "network"
     assert failure.text == "TimeoutError"
     assert time.monotonic() - started < 10
+
+
+async def test_a_body_that_breaks_its_framing_is_given_up(impatient_at: AnyWhere) -> None:
+    """aiohttp tells nobody of a chunk without a length, whatever comes after it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.1)
+        writer.write(b"ZZ\r\n")
+        await reader.read()
+        writer.close()
+
+    async with impatient_at(answer) as (api, url), asyncio.timeout(20):
+        failure = await failure_of(received(api, f"{url}/file", 50_000_000))
+
+    assert failure.provider_code == "network"

@@ -37,4 +37,4 @@ end;
 $$;
 
 comment on function public.place_media_object is
-    'Reserve the place of content that is about to be uploaded, of this type, SHA-256 (hex) and size (bytes), encoded as p_encoding tells or, null, as it came; returns where to and with which headers. The object is a new one when an earlier attempt may have left a file of another type.';
+    'Reserve the place of content that is about to be uploaded, of this type, SHA-256 (hex) and size (bytes), encoded as p_encoding tells or, null, as it came; returns where to and with which headers. The object is a new one when an earlier attempt may have left a file of another type or with other bytes.';

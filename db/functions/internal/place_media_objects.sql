@@ -1,6 +1,7 @@
 -- Under which path does reserved content go to storage, and as what? The path stays from attempt to
--- attempt, so that each overwrites what an earlier one left; only where that was of another type there is
--- a new reservation, and the file of the old one is queued for removal.
+-- attempt, so that each overwrites what an earlier one left, which was the same. Where it was of another
+-- type or had other bytes there is a new reservation, and the file of the old one is queued for removal:
+-- a late upload of it must not replace what is stored.
 
 create or replace function public.place_media_objects(p_objects public.media_objects[])
 returns setof public.media_objects
@@ -18,7 +19,8 @@ begin
         continue when p_objects[i].storage_path is null;
         select o.* into v_object from public.media_objects o where o.id = p_objects[i].id;
         continue when coalesce(v_object.stored_type, v_object.mime_type, p_objects[i].mime_type)
-            = coalesce(p_objects[i].stored_type, p_objects[i].mime_type);
+            = coalesce(p_objects[i].stored_type, p_objects[i].mime_type)
+            and coalesce(v_object.stored_hash, p_objects[i].stored_hash) = p_objects[i].stored_hash;
         perform public.drop_media_reservations(v_object.leader_id);
         insert into public.media_objects (content_hash, is_public, leader_id)
         values (v_object.content_hash, v_object.is_public, v_object.leader_id)
@@ -46,4 +48,4 @@ end;
 $$;
 
 comment on function public.place_media_objects is
-    'Record reserved objects as they are given (what was received, and what is to be stored of it: stored_type, stored_hash, stored_size, encoding), and reserve the places that they are uploaded to. An object is a new one when an earlier attempt may have left a file of another type.';
+    'Record reserved objects as they are given (what was received, and what is to be stored of it: stored_type, stored_hash, stored_size, encoding), and reserve the places that they are uploaded to. An object is a new one when an earlier attempt may have left a file of another type or with other bytes.';

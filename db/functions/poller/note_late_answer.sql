@@ -22,6 +22,11 @@ begin
         return;
     end if;
     delete from public.media_unheard_requests u where u.media_id = p_id and u.fencing_token = p_token;
+    if not found and not exists (
+        select from public.media_processing_queue q where q.id = p_id and q.fencing_token > p_token
+    ) then
+        return; -- the report was heard, but its answer was not: it has been counted
+    end if;
     if public.is_media_refusal(p_http_status, v_rule) then
         perform public.count_media_refusal(
             'whatsapp:' || coalesce(p_phone_number_id, 'default'), v_rule.action = 'pause');
