@@ -56,7 +56,8 @@ def webhook() -> None:
 @app.command()
 def demo(
     folder: Annotated[
-        Path, typer.Option(help="Where the stand-in storage keeps its files; emptied first.")
+        Path,
+        typer.Option(help="Where the stand-in storage keeps its files; one of a demo is emptied."),
     ] = Path("sandbox"),
     messages: Annotated[
         int, typer.Option(min=1, max=100_000, help="How many messages to send.")
@@ -78,6 +79,7 @@ def demo(
     asks first: what it writes stays there. With --dry-run it says where that is.
     """
     from poller.sandbox.demo import announce, configuration, run_demo
+    from poller.sandbox.demo_folder import FolderError
     from poller.sandbox.postgres import NoProgramsError
 
     if real and (configured := configuration()):
@@ -89,6 +91,6 @@ def demo(
     stay = sys.stdin.isatty() if keep is None else keep
     try:
         code = asyncio.run(run_demo(folder, messages, keep=stay, real=real))
-    except NoProgramsError as error:
+    except (NoProgramsError, FolderError) as error:
         give_up(str(error))
     raise typer.Exit(code)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import shutil
 import signal
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from rich.console import Console
 
 from poller.cli.progress import progress
 from poller.migrate import migrate
+from poller.sandbox.demo_folder import demo_folder, written
 from poller.sandbox.demo_messages import PHONE_NUMBER_ID, send_messages
 from poller.sandbox.demo_report import print_next_steps, print_report, print_where
 from poller.sandbox.postgres import PostgresServer
@@ -80,11 +80,16 @@ async def open_world(files: Path, configured: Mapping[str, str]) -> AsyncGenerat
 
 
 async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> int:
-    """Run the demo; returns the exit code.
+    """Run the demo; returns the exit code. Raises FolderError where the folder is not its own.
 
     `keep`: hold the database up until Ctrl-C. `real`: use the Postgres and the Storage that are
     configured, where they are; the messages are made up all the same.
     """
+    with demo_folder(folder) as files:
+        return await _run_demo(files, messages, keep=keep, real=real)
+
+
+async def _run_demo(files: Path, messages: int, *, keep: bool, real: bool) -> int:
     this_task = asyncio.current_task()
     assert this_task is not None  # noqa: S101
     interrupted = False
@@ -100,9 +105,7 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
     console = Console()
     configured = configuration() if real else {}
     announce(configured)
-    files, settings = (folder / "files").resolve(), (folder / ".env").resolve()
-    shutil.rmtree(files, ignore_errors=True)
-    files.mkdir(parents=True)
+    settings = files.parent / ".env"
     finished = False
     try:
         async with open_world(files, configured) as world:
@@ -136,17 +139,6 @@ async def _stay(console: Console, world: World, connection: Any, settings: Path)
         stored = await connection.fetchval("select id from media where processed limit 1")
         print_next_steps(console, settings.parent, world.dsn, stored)
         await asyncio.Event().wait()
-
-
-@contextlib.contextmanager
-def written(file: Path, text: str) -> Generator[None]:
-    """A file that nobody else may read, until the end."""
-    file.touch(mode=0o600)
-    file.write_text(text, encoding="utf-8")
-    try:
-        yield
-    finally:
-        file.unlink()
 
 
 def configuration() -> dict[str, str]:

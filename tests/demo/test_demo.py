@@ -123,6 +123,32 @@ async def test_it_ends_by_itself_without_a_terminal(start: Start) -> None:
     assert "The database stops now" in second.output.read_text()
 
 
+async def test_a_folder_of_somebody_else_stays_as_it_is(start: Start, tmp_path: Path) -> None:
+    mine = {"sandbox/.env": "WHATSAPP_TOKEN=mine", "sandbox/files/holiday.txt": "the sea"}
+    for name, text in mine.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    demo = await start("--messages", "30")
+
+    assert await asyncio.wait_for(demo.process.wait(), 60) == 1
+    assert "has files that no demo made" in demo.output.read_text()
+    assert {name: (tmp_path / name).read_text() for name in mine} == mine
+
+
+async def test_two_demos_are_not_in_one_folder(start: Start) -> None:
+    first = await start("--messages", "30", "--keep")
+    await first.shown(r"(limit 5;)")
+    files = set(first.files.rglob("*.*"))
+
+    second = await start("--messages", "30")
+
+    assert await asyncio.wait_for(second.process.wait(), 60) == 1
+    assert "another demo is in sandbox" in second.output.read_text()
+    assert set(first.files.rglob("*.*")) == files
+    assert await first.interrupt() == 0
+
+
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("moment", ["initdb", "poller buckets", "poller poll", "at work"])
 async def test_an_interruption_leaves_no_process(
