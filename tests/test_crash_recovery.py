@@ -205,7 +205,7 @@ async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
     connect: Connect, db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:
     """An operator holds the rows that many jobs need; a download that needs none goes on."""
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '3 seconds'")
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     slow = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
@@ -222,7 +222,7 @@ async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
         )
         await eventually(lambda: db.fetchval(waiting))
         now = await db.fetchval("select clock_timestamp()")
-        renewed = "select lease_until > $2::timestamptz + interval '2 seconds' from"
+        renewed = "select lease_until > $2::timestamptz + interval '4 seconds' from"
         await eventually(
             lambda: db.fetchval(f"{renewed} media_processing_queue where id = $1", slow, now)
         )
