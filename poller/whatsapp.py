@@ -163,7 +163,8 @@ class WhatsApp:
         try:
             if not text.isprintable():
                 raise ValueError(text)  # noqa: TRY301
-            url = URL(text)
+            # asked as it came, where it can be: what is signed may be the text itself
+            url = URL(text, encoded=text.isascii() and " " not in text)
             host = url.host or ""  # decodes punycode, which may be none
         except ValueError:
             raise _unsafe("the url of the file is none") from None

@@ -136,6 +136,25 @@ async def test_the_token_goes_to_no_other_host(
     assert whatsapp.requests == []
 
 
+@pytest.mark.parametrize(
+    ("more", "asked"),
+    [
+        ("h=%2F%3d%7E+/=&&b=%zz%&a=|{}\\", "h=%2F%3d%7E+/=&&b=%zz%&a=|{}\\"),
+        ("h=a b", "h=a+b"),
+        ("h=\u00fc", "h=%C3%BC"),
+        ("h=%2F#x", "h=%2F"),
+    ],
+)
+async def test_the_url_is_asked_as_it_came(
+    api: WhatsApp, whatsapp: WhatsAppApi, more: str, asked: str
+) -> None:
+    url = await url_of(api, whatsapp)
+
+    assert await received(api, f"{url}&{more}") == PNG
+
+    assert whatsapp.requests[-1].path.endswith(f"&{asked}")
+
+
 @pytest.mark.parametrize("host", ["graph.facebook.com", "lookaside.fbsbx.com", "x.fbcdn.net"])
 @pytest.mark.parametrize("address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1"])
 async def test_a_name_of_meta_with_a_private_address(
