@@ -15,6 +15,7 @@ DENIED = "42501"
 CLIENT = {
     "check_media_exists",
     "count_webhook_refusal",
+    "explain_media_failure",
     "get_media_audit_trail",
     "get_media_by_message",
     "get_media_project_url",

@@ -32,7 +32,7 @@ async def test_an_empty_store(db: Any) -> None:
             for span in ("last_minute", "last_hour", "last_day")
         }, "processing_ms": {"p50": None, "p95": None, "p99": None},
         "queue": {}, "oldest_due_seconds": 0,
-        "failures": {}, "last_failures": [],
+        "failures": {}, "last_failures": [], "codes": {},
         "quarantine": {"files": 0, "bytes": 0, "refusals": 0},
         "deletions": 0, "deletions_overdue": 0,
         "unfolded": 0,

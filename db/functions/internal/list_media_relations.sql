@@ -10,7 +10,7 @@ as $$
     select array[
         'media', 'media_accesses', 'media_adopted_tables', 'media_analytics', 'media_analytics_deltas',
         'media_audit_log', 'media_bucket_deltas', 'media_bucket_totals', 'media_buckets',
-        'media_cleanups', 'media_content_rules', 'media_daily_report', 'media_deletion_queue', 'media_encodings', 'media_failure_rules', 'media_failures',
+        'media_cleanups', 'media_content_rules', 'media_daily_report', 'media_deletion_queue', 'media_encodings', 'media_failure_codes', 'media_failure_rules', 'media_failures',
         'media_formats', 'media_holds', 'media_maintenance', 'media_objects', 'media_pauses',
         'media_pollers', 'media_processing_queue', 'media_processing_times', 'media_quarantine', 'media_queue_health', 'media_recent_throughput',
         'media_reconcile_runs', 'media_schema_functions', 'media_secrets', 'media_settings',
