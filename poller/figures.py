@@ -63,3 +63,20 @@ def span(seconds: float, smallest: float = 0) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return "0 s"
+
+
+def plural(count: int, noun: str) -> str:
+    """1 file, 2 files, 1.2 M files."""
+    return f"{compact(count)} {noun}{'' if count == 1 else 's'}"
+
+
+def compact(count: int) -> str:
+    """A number in at most 6 characters: 12,345, then 123 k, 1.23 M, 12.3 G."""
+    if abs(count) < 100_000:
+        return f"{count:,}"
+    value, units = count / 1000, iter("kMGTPE")
+    unit = next(units)
+    while abs(value) >= 999.5:
+        value, unit = value / 1000, next(units)
+    digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{digits}f} {unit}"

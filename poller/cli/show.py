@@ -53,7 +53,7 @@ def status(
 
         console = Console(highlight=False)
         with console.capture() as view:
-            console.print(status_view(all_plain(stats)))
+            console.print(status_view(all_plain(stats), console.width))
         for line in view.get().rstrip().splitlines():
             say(line.rstrip())
 

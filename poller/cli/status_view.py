@@ -7,39 +7,62 @@ from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.filesize import decimal
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from poller.figures import since, span, webhook_lines
+from poller.cli.fitting import NAME_WIDTH, columns
+from poller.figures import compact, plural, since, span, webhook_lines
+from poller.troubles import Trouble, failure_words, group_pauses, troubles
 
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 TYPE_FIGURES = {
     "files": "files", "unique_files": "unique", "deduplicated_files": "repeats", "bytes": "bytes",
     "saved_bytes": "saved", "failed_files": "failed", "deleted_files": "deleted",
 }  # fmt: skip
+LONGEST_TYPE = 12
+KEPT_COLUMNS = (0, 1, 4, 5, 6, 3, 2, 7)
+"""Of the type and TYPE_FIGURES, the last ones go first where there is no room for all."""
 
 
-def status_view(stats: dict[str, Any]) -> Table:
+def status_view(stats: dict[str, Any], width: int) -> Table:
+    """What is wrong and what to do about it comes first; then the figures."""
     view = Table.grid(padding=(0, 2, 1, 0))
-    view.add_column(style="bold", min_width=9)
+    view.add_column(style="bold", width=NAME_WIDTH - 2)
     view.add_column(ratio=1)
     now = datetime.fromisoformat(stats["at"])
+    view.add_row("to do", _to_do(troubles(stats)))
     view.add_row("queue", _queue(stats))
     view.add_row("lately", _lately(stats))
     view.add_row(
         "webhook", "\n".join(webhook_lines(stats["webhook"])) or "nothing refused since yesterday"
     )
-    view.add_row("pauses", _pauses(stats["pauses"], now))
+    view.add_row("pauses", _pauses(stats, now))
     view.add_row("pollers", _pollers(stats["pollers_alive"], now))
     view.add_row("deletions", _deletions(stats))
     view.add_row("failures", _failures(stats, now))
-    view.add_row("storage", storage_table(stats))
+    view.add_row("storage", Group(*storage_rows(stats, max(1, width - NAME_WIDTH))))
     return view
+
+
+def _to_do(found: list[Trouble]) -> RenderableType:
+    if not found:
+        return "nothing: all is well"
+    lines: list[RenderableType] = []
+    for one in found:
+        lines += [Text(one.what, style="yellow", overflow="fold"), _below(Text(one.do))]
+    return Group(*lines)
+
+
+def _below(line: Text) -> Padding:
+    return Padding(line, (0, 0, 0, 2))
 
 
 def _queue(stats: dict[str, Any]) -> str:
     counts = ", ".join(
-        f"{stats['queue'][status]:,} {status}" for status in STATUSES if status in stats["queue"]
+        f"{compact(stats['queue'][status])} {status}"
+        for status in STATUSES
+        if status in stats["queue"]
     )
     oldest: float = stats["oldest_due_seconds"]
     return (counts or "empty") + (f"\noldest due for {span(oldest)}" if oldest else "")
@@ -49,9 +72,9 @@ def _lately(stats: dict[str, Any]) -> str:
     lines: list[str] = []
     for last in ("minute", "hour", "day"):
         figures = stats["throughput"][f"last_{last}"]
-        failed = f", {figures['failed_files']:,} failed" if figures["failed_files"] else ""
+        failed = f", {compact(figures['failed_files'])} failed" if figures["failed_files"] else ""
         lines.append(
-            f"last {last}: {_files(figures['files'])}, {decimal(figures['bytes'])}{failed}"
+            f"last {last}: {plural(figures['files'], 'file')}, {decimal(figures['bytes'])}{failed}"
         )
     times = stats["processing_ms"]
     if times["p50"] is not None:
@@ -60,19 +83,20 @@ def _lately(stats: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _pauses(pauses: list[dict[str, Any]], now: datetime) -> RenderableType:
-    if not pauses:
+def _pauses(stats: dict[str, Any], now: datetime) -> RenderableType:
+    """By reason; where it holds for many sources, what was said of the first one."""
+    if not stats["pauses"]:
         return "none"
-    lines: list[Text] = []
-    for pause in pauses:
-        strikes = "" if pause["strikes"] == 1 else f", {pause['strikes']} times in a row"
-        until = datetime.fromisoformat(pause["until"])
-        end = (
-            "one job probes" if pause["state"] == "probing" else f"for another {since(now, until)}"
-        )
-        lines.append(Text(f"{pause['scope']}: {end}{strikes}", overflow="fold"))
-        detail = pause["detail"] and f": {pause['detail']}"
-        lines.append(_one_line(f"  {pause['reason']}{detail or ''}"))
+    lines: list[RenderableType] = []
+    for group in group_pauses(stats):
+        first = group.pauses[0]
+        alone = len(group.pauses) == 1
+        strikes = f", {first['strikes']} times in a row" if alone and first["strikes"] > 1 else ""
+        lines.append(Text(f"{group.who}: {group.end(now)}{strikes}", overflow="fold"))
+        detail = first["detail"] and f": {first['detail']}"
+        lines.append(_one_line(f"  {group.reason}{detail or ''}"))
+        if not alone:
+            lines.append(_below(Text(group.scopes, overflow="fold")))
     return Group(*lines)
 
 
@@ -94,13 +118,16 @@ def _deletions(stats: dict[str, Any]) -> str:
     if not stats["deletions"]:
         return "none"
     overdue = stats["deletions_overdue"]
-    return _files(stats["deletions"]) + " to remove" + (f", {overdue:,} overdue" if overdue else "")
+    words = f"{plural(stats['deletions'], 'file')} to remove"
+    return words + (f", {compact(overdue)} overdue" if overdue else "")
 
 
 def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
     if not stats["failures"] and not stats["last_failures"]:
         return "none"
-    lines = [Text(f"{count:,} {code}") for code, count in stats["failures"].items()]
+    lines: list[Text] = []
+    for code, count in stats["failures"].items():
+        lines.append(_one_line(f"{compact(count)} {code}: {failure_words(stats, code)[0]}"))
     for one in stats["last_failures"]:
         ago = since(datetime.fromisoformat(one["at"]), now)
         lines.append(Text(f"{one['id']}, {ago} ago"))
@@ -108,24 +135,17 @@ def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
     return Group(*lines)
 
 
-def storage_table(stats: dict[str, Any]) -> RenderableType:
-    """By media type, and what storing content once has saved."""
+def storage_rows(stats: dict[str, Any], width: int) -> list[Text]:
+    """By media type, and what storing content once has saved: a heading, the types, and all."""
     if not stats["by_type"]:
-        return "empty"
-    table = _table()
-    table.add_column("type")
-    for heading in TYPE_FIGURES.values():
-        table.add_column(heading, justify="right")
+        return [Text("empty")]
+    rows = [["type", *TYPE_FIGURES.values()]]
     for media_type, figures in [*stats["by_type"].items(), ("all", stats)]:
-        table.add_row(media_type, *(
-            decimal(figures[name]) if name.endswith("bytes") else f"{figures[name]:,}"
+        rows.append([media_type[:LONGEST_TYPE], *(
+            decimal(figures[name]) if name.endswith("bytes") else compact(figures[name])
             for name in TYPE_FIGURES
-        ))  # fmt: skip
-    return table
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
+        )])  # fmt: skip
+    return columns(rows, KEPT_COLUMNS, width)
 
 
 def _table() -> Table:

@@ -16,7 +16,6 @@ from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from poller.cli.app import connected
@@ -28,6 +27,8 @@ from poller.text import all_plain, describe_error
 
 ANSWER_SECONDS = 10.0
 """A database that takes longer counts as away."""
+ROOMY = 12
+"""Lines of a terminal on which one is kept free for what goes wrong with the database."""
 
 
 async def watch(settings: Settings, every: float) -> None:
@@ -53,7 +54,7 @@ async def watch(settings: Settings, every: float) -> None:
             Live(console=console, screen=True, auto_refresh=False) as live,
         ):
             while not stop.is_set():
-                live.update(screen.view(console.height), refresh=True)
+                live.update(screen.view(console.width, console.height), refresh=True)
                 wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(every):
@@ -80,18 +81,22 @@ class Screen:
         else:
             self._problem, self._looked = None, time.monotonic()
 
-    def view(self, height: int) -> RenderableType:
+    def view(self, width: int, height: int) -> RenderableType:
+        """No more than `height` lines, none of them wider than `width`."""
         at = datetime.fromisoformat(self._stats["at"])
-        head = Table.grid(expand=True)
-        head.add_column()
-        head.add_column(justify="right", style="dim")
-        head.add_row(Text(f"pgmedia  {at:%Y-%m-%d %H:%M:%S}", style="bold"),
-                     f"every {self._every:.0f} s, q ends")  # fmt: skip
-        problem = Text("", no_wrap=True, overflow="ellipsis", style="yellow")
+        head = Text(f"pgmedia  {at:%Y-%m-%d %H:%M:%S}", style="bold")
+        hint = Text(f"every {self._every:.0f} s, q ends", style="dim")
+        if (gap := width - head.cell_len - hint.cell_len) > 0:
+            head = Text.assemble(head, " " * gap, hint)
+        problem = Text(style="yellow")
         if self._problem is not None:
             away = span(time.monotonic() - self._looked)
             problem.append(f"the database is away for {away}, trying on: {self._problem}")
-        return Group(head, problem, live_view(all_plain(self._stats), height - 2))
+        above = [head, problem] if self._problem or height >= ROOMY else [head]
+        for line in above:
+            line.no_wrap, line.overflow = True, "ellipsis"
+        rest = max(1, height - len(above))
+        return Group(*above[: height - 1], live_view(all_plain(self._stats), width, rest))
 
 
 async def until_either(call: Any, stop: asyncio.Event) -> None:
