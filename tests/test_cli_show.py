@@ -33,7 +33,8 @@ async def test_the_status_of_an_empty_store(run: Run, role: str) -> None:
     assert (code, problems) == (0, [])
     assert [line.split() for line in said if line.strip()] == [
         ["to", "do", "no", "poller", "is", "at", "work"],
-        ["pgmedia", "poll", "starts", "one;", "its", "log", "says", "what", "is", "in", "its", "way"],
+        ["pgmedia", "poll", "starts", "one;", "its", "log", "says", "what", "is", "in", "its",
+         "way"],
         ["queue", "empty"], ["lately", "last", "minute:", "0", "files,", "0", "bytes"],
         ["last", "hour:", "0", "files,", "0", "bytes"],
         ["last", "day:", "0", "files,", "0", "bytes"],

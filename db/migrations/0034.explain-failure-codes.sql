@@ -30,7 +30,7 @@ insert into public.media_failure_codes (failure_code, meaning, advice) values
     ('media_expired_or_foreign', 'WhatsApp no longer has the file, or it is of another number', 'the sender must send it again; if all fail so, check that the token is of this number'),
     ('media_expired', 'The file is older than WhatsApp keeps files', 'the sender must send it again'),
     ('media_lost_by_whatsapp', 'WhatsApp lost the file', 'the sender must send it again'),
-    ('message_type_unsupported', 'A kind of message that WhatsApp hands out no file of', 'nothing can be done'),
+    ('message_type_unsupported', 'A kind of message that has no file', 'nothing can be done'),
     ('unsafe_url', 'The file was to be fetched from an address that is not WhatsApp''s', 'find out who sends such addresses'),
     ('download_truncated', 'The download from WhatsApp ended too early', 'pgmedia retry --failed --code download_truncated'),
     ('hash_mismatch', 'What came is not the file that WhatsApp announced', 'pgmedia retry --failed --code hash_mismatch'),

@@ -9,6 +9,7 @@ import typer
 
 from poller.cli.app import app, give_up, say
 from poller.cli.operate import operate
+from poller.figures import plural
 from poller.report import Report, read_report, report_json
 
 MOST_DAYS = 400
@@ -49,4 +50,4 @@ def report(
         say(report_page(found))
     else:
         output.write_text(report_page(found), encoding="utf-8")
-        say(f"{output}: {found.total('files'):,} files in {days} day{'' if days == 1 else 's'}")
+        say(f"{output}: {plural(found.total('files'), 'file')} in {plural(days, 'day')}")

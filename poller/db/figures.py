@@ -24,7 +24,7 @@ class Figures(Pool):
         """What has failed since then and still waits for somebody, the commonest reason first."""
         call = (
             "select failure_code, sum(files)::bigint as files, max(last_at) as last_at,"
-            " (array_agg(last_text order by last_at desc))[1] as last_text"
+            " (array_agg(last_text order by last_at desc))[1] as last_text, max(meaning) as meaning"
             " from public.media_failures where last_at >= $1"
             " group by failure_code order by files desc, failure_code"
         )

@@ -15,7 +15,7 @@ from matplotlib import ticker as untyped_ticker
 from matplotlib.figure import Figure
 from rich.filesize import decimal
 
-from poller.report.figures import Report
+from poller.report.figures import MOST_BARS, Report
 
 HALF, WHOLE, NARROW = (4.9, 2.45), (9.9, 2.6), (3.4, 2.35)
 """Sizes in inches, of half and all of a page and of a phone: text is as large on each of them."""
@@ -36,9 +36,6 @@ STYLE: dict[str, Any] = {
 }  # fmt: skip
 MOST_SERIES = 6
 DECADE, MINUTE = 10, 60
-
-MOST_BARS = 92
-"""What is longer is drawn as an area of steps, which is the same to the eye and a tenth to draw."""
 
 Draw = Callable[[Any], None]
 mpl: Any = untyped  # whose declarations of types are incomplete
@@ -71,31 +68,31 @@ def bytes_chart(report: Report) -> Chart:
 
 
 def dedupe_chart(report: Report) -> Chart:
-    received, saved = report.by_day("bytes"), report.by_day("saved_bytes")
+    received, saved = report.by_period("bytes"), report.by_period("saved_bytes")
     new = [all_ - less for all_, less in zip(received, saved, strict=True)]
     parts = [("accent", new), ("saved", saved)]
     legend = [("accent", "new content"), ("saved", "not stored again")]
-    return _chart(legend, lambda axes: _bars(axes, report.days, parts, _size))
+    return _chart(legend, lambda axes: _bars(axes, report, parts, _size))
 
 
 def failures_chart(report: Report) -> Chart:
-    failed, files = report.by_day("failed_files"), report.by_day("files")
+    failed, files = report.by_period("failed_files"), report.by_period("files")
     share = [
         100 * bad / (bad + good) if bad + good else 0
         for bad, good in zip(failed, files, strict=True)
     ]
     legend = [("bad", "share of attachments that failed")]
-    return _chart(legend, lambda axes: _bars(axes, report.days, [("bad", share)], _percent))
+    return _chart(legend, lambda axes: _bars(axes, report, [("bad", share)], _percent))
 
 
 def times_chart(report: Report, percentile: str) -> Chart:
     def draw(axes: Any) -> None:
         for colour, name in series(report):
             times = [float("nan") if one is None else one for one in report.times(percentile, name)]
-            look: dict[str, Any] = {"color": COLOURS[colour], "linewidth": 1.8}
-            if len(report.days) <= MOST_BARS:
-                look |= {"marker": "o", "markersize": 3}
-            axes.plot(report.days, times, **look)
+            axes.plot(
+                _middles(report), times, color=COLOURS[colour], linewidth=1.8, marker="o",
+                markersize=3,
+            )  # fmt: skip
         axes.set_yscale("log")
         axes.yaxis.set_major_locator(ticker.LogLocator(subs=(1, 3), numticks=6))
         axes.yaxis.set_minor_locator(ticker.NullLocator())
@@ -135,24 +132,34 @@ def growth_chart(report: Report) -> Chart:
 
 def _stacked(report: Report, figure: str, tick: Callable[[float], str]) -> Chart:
     legend = series(report)
-    parts = [(colour, report.by_day(figure, name)) for colour, name in legend]
-    return _chart(legend, lambda axes: _bars(axes, report.days, parts, tick))
+    parts = [(colour, report.by_period(figure, name)) for colour, name in legend]
+    return _chart(legend, lambda axes: _bars(axes, report, parts, tick))
 
 
 def _bars(
-    axes: Any, days: Sequence[date], parts: list[tuple[str, Any]], tick: Callable[[float], str]
+    axes: Any, report: Report, parts: list[tuple[str, Any]], tick: Callable[[float], str]
 ) -> None:
+    days = _middles(report)
     base = [0.0] * len(days)
     for colour, values in parts:
         top = [below + value for below, value in zip(base, values, strict=True)]
-        look: dict[str, Any] = {"color": COLOURS[colour], "linewidth": 0}
-        if len(days) > MOST_BARS:
-            axes.fill_between(days, base, top, step="mid", **look)
-        else:
-            axes.bar(days, values, bottom=base, width=0.72, **look)
+        axes.bar(
+            days,
+            values,
+            bottom=base,
+            width=0.72 * report.period,
+            color=COLOURS[colour],
+            linewidth=0,
+        )
         base = top
     _from_zero(axes, max([*base, 1e-9]))
-    _frame(axes, days, tick)
+    _frame(axes, report.days, tick)
+
+
+def _middles(report: Report) -> list[float]:
+    """Where a period stands on the scale of days."""
+    numbers = [dates.date2num(day) for day in report.days]
+    return [numbers[one.stop - 1] - (report.period - 1) / 2 for one in report.periods]
 
 
 def _from_zero(axes: Any, highest: float) -> None:

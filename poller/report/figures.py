@@ -12,8 +12,12 @@ from poller.text import all_plain, plain
 
 DAYS_TO_FORECAST_FROM = 7
 """Fewer whole days, with files on fewer than this many, make no trend."""
-DAYS_OF_TREND, DAYS_AHEAD = 30, 90
-"""At most: the trend is that of the last whole days, and is not carried on for longer."""
+DAYS_OF_TREND, DAYS_AHEAD, TIMES_AHEAD = 30, 90, 3
+"""The trend is that of at most so many whole days, and is carried on for at most so many, and so
+many times as many as it is of.
+"""
+MOST_BARS, WEEK = 92, 7
+"""More days are drawn by the week: so many bars would be a comb."""
 UNKNOWN = "unknown"
 COUNTED = (
     "files", "bytes", "unique_files", "deduplicated_files", "saved_bytes", "failed_files",
@@ -46,6 +50,7 @@ class Reason:
     """Attachments that failed for one reason, and were not queued again since."""
 
     code: str
+    meaning: str
     files: int
     last_at: datetime
     last_text: str
@@ -94,13 +99,35 @@ class Report:
                 sums[row.day] += getattr(row, figure)
         return list(sums.values())
 
+    @property
+    def period(self) -> int:
+        """Of how many days each bar of a chart is."""
+        return 1 if len(self.days) <= MOST_BARS else WEEK
+
+    @property
+    def periods(self) -> list[slice]:
+        """The days of each bar, up to today; the first may be of some days more."""
+        count = max(1, len(self.days) // self.period)
+        first = len(self.days) - (count - 1) * self.period
+        ends = range(first, len(self.days) + 1, self.period)
+        return [slice(0 if end == first else end - self.period, end) for end in ends]
+
+    def by_period(self, figure: str, media_type: str | None = None) -> list[float]:
+        """A figure a day, on average over the days of each period."""
+        days = self.by_day(figure, media_type)
+        return [statistics.fmean(days[one]) for one in self.periods]
+
     def times(self, percentile: str, media_type: str) -> list[float | None]:
-        """A percentile of each day in seconds, None where no file of the type was processed."""
+        """A percentile in seconds, of the middle day of each period; None where no file of the type
+        was processed.
+        """
         found: dict[date, float | None] = dict.fromkeys(self.days)
         for row in self.rows:
             if row.media_type == media_type and getattr(row, percentile) is not None:
                 found[row.day] = getattr(row, percentile) / 1000
-        return list(found.values())
+        days = list(found.values())
+        times = [[time for time in days[one] if time is not None] for one in self.periods]
+        return [statistics.median_low(one) if one else None for one in times]
 
 
 async def read_report(database: Database, days: int) -> Report:
@@ -112,8 +139,8 @@ async def read_report(database: Database, days: int) -> Report:
     begin = datetime.combine(span[0], datetime.min.time(), at.tzinfo)
     reasons = [
         Reason(
-            plain(row["failure_code"] or UNKNOWN), row["files"], row["last_at"],
-            plain(row["last_text"] or ""),
+            plain(row["failure_code"] or UNKNOWN), plain(row["meaning"] or row["last_text"] or ""),
+            row["files"], row["last_at"], plain(row["last_text"] or ""),
         )
         for row in await database.failures(begin)
     ]  # fmt: skip
@@ -157,9 +184,13 @@ def stored_by_day(days: list[date], rows: list[TypeOfDay], now: int) -> list[int
 
 
 def forecast(days: list[date], stored: list[int]) -> Forecast:
-    """A straight line by least squares through the last whole days, carried on from now."""
-    recent = stored[-DAYS_OF_TREND - 1 : -1]
+    """A straight line by least squares through the last whole days since the first file, carried on
+    from now.
+    """
+    whole = stored[:-1]
+    begun = next((number for number, size in enumerate(whole) if size), 0)
+    recent = whole[max(0, begun - 1) :][-DAYS_OF_TREND:]
     slope = statistics.linear_regression(range(len(recent)), recent).slope
-    ahead = min(len(days), DAYS_AHEAD)
+    ahead = min(len(days), DAYS_AHEAD, TIMES_AHEAD * len(recent))
     expected = max(0, round(stored[-1] + slope * ahead))
     return Forecast(slope, days[-1] + timedelta(days=ahead), expected)

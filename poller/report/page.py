@@ -10,9 +10,12 @@ import jinja2
 from rich.filesize import decimal
 
 from poller import __version__
+from poller.figures import compact
 from poller.report import charts
 from poller.report.figures import Report
 from poller.report.summary import summary
+
+LARGE = 10_000_000
 
 
 def report_page(report: Report) -> str:
@@ -21,11 +24,17 @@ def report_page(report: Report) -> str:
         loader=jinja2.FunctionLoader(_file), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters |= {
+    filters: dict[str, Any] = {
         "size": decimal, "count": "{:,}".format, "time": _time, "day": _day, "moment": _moment,
+        "amount": _amount, "plural": _plural,
     }  # fmt: skip
+    environment.filters.update(filters)
     return environment.get_template("page.html").render(
-        report=report, figures=summary(report), version=__version__, **_charts(report)
+        report=report,
+        figures=summary(report),
+        version=__version__,
+        by="day" if report.period == 1 else "week",
+        **_charts(report),
     )
 
 
@@ -47,6 +56,15 @@ def _charts(report: Report) -> dict[str, Any]:
         "growth": charts.growth_chart(report) if any(report.stored) else None,
         "colours": charts.series(report),
     }
+
+
+def _amount(count: int) -> str:
+    """A number as it is up to seven digits, then in M and G."""
+    return f"{count:,}" if count < LARGE else compact(count)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{_amount(count)} {noun}{'' if count == 1 else 's'}"
 
 
 def _time(milliseconds: float | None) -> str:

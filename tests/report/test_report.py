@@ -138,3 +138,27 @@ async def test_a_folder_that_is_not_there(run: Run) -> None:
 
     assert (code, said) == (1, "")
     assert "nowhere/report.html" in complaint
+
+
+async def test_a_reason_is_in_words_and_one_file_is_no_files(
+    db: Any, run: Run, tmp_path: Path
+) -> None:
+    await store(db, sha256(b"x"), media_type="image")
+    await write_failures(db, "a type that no row allows")
+    await db.execute("select run_media_maintenance()")
+
+    _, said, _ = await run("--days", "1")
+    page = (tmp_path / "report.html").read_text("utf-8")
+
+    assert said == "report.html: 1 file in 1 day\n"
+    assert "<td>A kind of message that has no file<br>" in page
+    assert ">1 file</div>" in page
+    assert "1 files" not in page
+
+
+async def test_a_year_is_drawn_by_the_week(db: Any, run: Run, today: date) -> None:
+    await write_history(db, today, 3)
+
+    for days, words in (("92", "Files by day"), ("93", "Files a day, averaged by week")):
+        _, page, _ = await run("--days", days, "-o", "-")
+        assert f"<h3>{words}</h3>" in page

@@ -59,7 +59,9 @@ async def browser(tmp_path: Path) -> AsyncIterator[Page]:
 
 
 @pytest.mark.parametrize("days", [0, 1, 30, 400])
-@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (1200, "dark"), (390, "light")])
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+)
 async def test_the_report_looks_right(
     db: Any, run: Run, today: date, browser: Page, tmp_path: Path,
     days: int, width: int, scheme: str,
