@@ -20,6 +20,17 @@ from poller import __version__
 Step = Literal["describe", "download", "check", "encode", "upload"]
 STEPS: tuple[Step, ...] = ("describe", "download", "check", "encode", "upload")
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
+OUTCOMES = (
+    "stored", "deduplicated", "joined", "rejected", "retry", "failed", "paused", "lease_lost",
+    "given_back",
+)  # fmt: skip
+WEBHOOK_RESULTS = (
+    "stored", "bad_signature", "not_json", "too_deep", "too_large", "unavailable", "disconnected",
+    "error", "verified", "not_verified",
+)  # fmt: skip
+WEBHOOK_KINDS = {"new": "new", "duplicate": "duplicates"}
+WEBHOOK_OUTCOMES = ("queued", "failed", "deleted")
+"""What labels are known is there from the start, at 0: a rate knows no first time."""
 MOST_CODES = 100
 """Failure codes are rows, so there may be any number; from here on they are counted as `other`."""
 STEP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
@@ -90,6 +101,11 @@ class PollerMetrics:
         self.queue = QueueGauges(registry)
         for step in STEPS:
             self.step.labels(step)
+        for outcome in OUTCOMES:
+            self.attempts.labels(outcome, "")
+            self.attempt.labels(outcome)
+        for outcome in ("removed", "failed"):
+            self.removals.labels(outcome)
 
     def ended(self, outcome: str, code: str | None, seconds: float) -> None:
         """An attempt has ended."""
@@ -174,11 +190,17 @@ class WebhookMetrics:
             "pgmedia_database_up", "1 when the database answered for this very page.",
             registry=registry,
         )  # fmt: skip
+        for result in WEBHOOK_RESULTS:
+            self.requests.labels(result)
+        for kind in WEBHOOK_KINDS:
+            self.messages.labels(kind)
+        for outcome in WEBHOOK_OUTCOMES:
+            self.media.labels(outcome)
 
     def stored(self, summary: Mapping[str, Any]) -> None:
         """`summary`: as receive_whatsapp_webhook answers."""
-        for kind, field in (("new", "new"), ("duplicate", "duplicates")):
+        for kind, field in WEBHOOK_KINDS.items():
             self.messages.labels(kind).inc(summary[field])
-        for outcome in ("queued", "failed", "deleted"):
+        for outcome in WEBHOOK_OUTCOMES:
             self.media.labels(outcome).inc(summary[f"media_{outcome}"])
         self.unusable.inc(sum(summary["errors"].values()))

@@ -9,7 +9,7 @@ import logging
 import signal
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -213,19 +213,21 @@ async def serve(settings: Settings) -> None:
     # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, _do_nothing)
-    async with monitored(settings, monitor(door)):
+    async with monitored(settings, monitor(door, lambda: server.should_exit)):
         for one in sockets:
             log.info("webhook: running on %s", url_of(one))
         await server.serve(sockets)
 
 
-def monitor(door: Door) -> Monitor:
+def monitor(door: Door, is_stopping: Callable[[], bool]) -> Monitor:
     """What the door answers to /healthz, /readyz and /metrics."""
 
     async def alive() -> str:
-        return "at the door"
+        return "stopping" if is_stopping() else "at the door"
 
     async def ready() -> str:
+        if is_stopping():
+            raise NotWellError("stopping")
         await reach(door.database)
         return "the database answers"
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -95,6 +97,43 @@ async def test_a_database_that_does_not_answer_keeps_no_probe_waiting(
         await asyncio.wait_for(health.monitor().ready(), 30)
 
 
+async def test_a_poller_that_begins_without_a_database_waits_for_it(
+    own_server: PostgresServer, start_poller: StartPoller, client: httpx.AsyncClient
+) -> None:
+    sql(own_server.dsn(), create_login("one", "secret-one", "media_poller"))
+    own_server.stop(signal.SIGQUIT)
+    dsn = as_user(own_server.dsn(), "one", "secret-one")
+    url = await address(await start_poller(**ON, DATABASE_URL=dsn))
+
+    answer = await client.get(f"{url}/readyz")
+    assert (answer.status_code, answer.text) == (503, "connecting to the database\n")
+    assert (await client.get(f"{url}/healthz")).text == "ok: connecting to the database\n"
+    assert (await samples(client, url))["pgmedia_database_up"] == 0
+    own_server.start()
+
+    async def is_ready() -> bool:
+        return (await client.get(f"{url}/readyz")).status_code == 200
+
+    await eventually(is_ready)
+
+
+async def test_a_paused_number_is_no_fault_of_the_poller(
+    db: Any, start_poller: StartPoller, client: httpx.AsyncClient
+) -> None:
+    await db.execute("select pause_media_source($1)", f"whatsapp:{NUMBER}")
+    await queue_media(db, phone_number_id=NUMBER)
+    url = await address(await start_poller(**ON))
+
+    async def is_ready() -> bool:
+        return (await client.get(f"{url}/readyz")).status_code == 200
+
+    await eventually(is_ready)
+    found = await samples(client, url)
+    assert found["pgmedia_paused_sources"] == 1
+    assert found["pgmedia_queue_jobs{status=pending}"] == 1
+    assert (await client.get(f"{url}/healthz")).text == "ok: at work\n"
+
+
 async def test_calls_that_met_no_database(
     own_server: PostgresServer, start_poller: StartPoller, client: httpx.AsyncClient
 ) -> None:
@@ -125,6 +164,25 @@ async def test_what_a_call_could_not_bring(
     assert found["pgmedia_webhook_media_total{outcome=queued}"] == 2
     assert found["pgmedia_webhook_media_total{outcome=failed}"] == 1
     assert found["pgmedia_webhook_messages_total{kind=duplicate}"] == 1
+
+
+async def test_a_door_that_stops_is_alive_and_not_ready(
+    start_door: StartDoor, client: httpx.AsyncClient
+) -> None:
+    door = await start_door(**ON)
+    url, at = await address(door), urlsplit(door.meta.url)
+    with socket.create_connection((at.hostname or "", at.port or 0)) as call:
+        call.sendall(b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert (await client.get(f"{url}/readyz")).status_code == 200
+        door.process.terminate()
+
+        async def is_stopping() -> bool:
+            return (await client.get(f"{url}/readyz")).text == "stopping\n"
+
+        await eventually(is_stopping)
+        assert (await client.get(f"{url}/readyz")).status_code == 503
+        assert (await client.get(f"{url}/healthz")).text == "ok: stopping\n"
+    assert await door.ended() == 0
 
 
 async def test_a_door_without_a_database_is_alive_and_not_ready(
