@@ -12,7 +12,7 @@ import pytest
 import typer.main
 
 from poller.cli import app
-from poller.metrics import PollerMetrics, WebhookMetrics
+from poller.metrics import STATUSES, PollerMetrics, WebhookMetrics
 from poller.monitor import Monitor
 from tests.deploy.files import (
     ALERTS,
@@ -32,6 +32,7 @@ SUFFIXES = {
     "counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "info": ["_info"],
 }  # fmt: skip
 METRIC = re.compile(r"\b(?:pgmedia|process|python)_[a-z_]+\b")
+LABEL = re.compile(r'\b(\w+)[=!]~?"([^"]*)"')
 COPIED = re.compile(r"^COPY (?!--from)(.*) \S+$", re.MULTILINE)
 VERSION = re.compile(r"^(\S+==[^\s\\]+)(.*\n    --hash=sha256:)?", re.MULTILINE)
 
@@ -162,6 +163,19 @@ def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
     assert unseen == {"pgmedia_build_info"}  # a variable of the dashboard
     places = [tuple(panel["gridPos"].values()) for panel in dashboard["panels"]]
     assert len(set(places)) == len(places)
+
+
+def test_what_is_asked_of_labels_is_what_they_say() -> None:
+    known: dict[str, set[str]] = {"code": {""}, "status": set(STATUSES)}
+    for registry in (PollerMetrics().registry, WebhookMetrics().registry):
+        for one in registry.collect():
+            for sample in one.samples:
+                for name, value in sample.labels.items():
+                    known.setdefault(name, set()).add(value)
+    for file in (DASHBOARD, ALERTS):
+        text = file.read_text("utf-8").replace('\\"', '"')
+        for name, values in LABEL.findall(text):
+            assert name == "job" or set(values.split("|")) <= known[name], (file.name, name, values)
 
 
 def test_the_alerts_ask_for_metrics_that_there_are_and_are_explained() -> None:

@@ -74,3 +74,17 @@ async def test_how_much_a_number_is_asked_is_what_the_setting_says(db: Any) -> N
         for file, words in mentions:
             (found,) = re.findall(words, (CHECKOUT / "docs" / file).read_text("utf-8"))
             assert int(found) == expected, (file, words)
+
+
+PAUSE_TABLE = re.compile(r"^\| reason of a pause .*?\n\n", re.MULTILINE | re.DOTALL)
+
+
+async def test_every_reason_of_a_pause_is_explained_and_no_other(db: Any) -> None:
+    rows = await db.fetch(
+        "select failure_code from media_failure_rules where action = 'pause'"
+        " union select 'whatsapp_refusals_spent'"
+    )
+    (table,) = PAUSE_TABLE.findall((CHECKOUT / "docs" / "operations.md").read_text("utf-8"))
+    reasons = [line.split("|")[1] for line in table.strip().splitlines()[2:]]
+
+    assert set(re.findall(r"`(\w+)`", "".join(reasons))) == {row[0] for row in rows}

@@ -19,6 +19,7 @@ from tests.deploy.files import ALERTS, COMPOSE, DEPLOY, UNITS, load, relative
 from tests.helpers import sql
 
 DEBIANS = Path("/usr/lib/postgresql/15/bin")
+ALERTS_TRIED = Path(__file__).parent / "alerts.yaml"
 VALUES = (
     "POSTGRES_PASSWORD", "POLLER_PASSWORD", "WEBHOOK_PASSWORD", "SUPABASE_URL",
     "SUPABASE_SERVICE_KEY", "WHATSAPP_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN",
@@ -47,6 +48,19 @@ def test_prometheus_takes_the_alerts() -> None:
     done = run("promtool", "check", "rules", ALERTS)
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_each_alert_tells_trouble_from_quiet() -> None:
+    done = run("promtool", "test", "rules", ALERTS_TRIED)
+    tried = {
+        one["alertname"] for world in load(ALERTS_TRIED)[0]["tests"]
+        for one in world["alert_rule_test"] if one["exp_alerts"]
+    }  # fmt: skip
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert tried == {
+        rule["alert"] for group in load(ALERTS)[0]["groups"] for rule in group["rules"]
+    }
 
 
 @pytest.mark.parametrize("missing", [None, "POLLER_PASSWORD", "WHATSAPP_TOKEN"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import httpx
 import pytest
 
 from poller.db import has_own_session
@@ -21,6 +22,7 @@ from poller.sandbox.samples import SAMPLES, variant
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import POLLER_PASSWORD, POLLER_USER, StartPoller
 from tests.helpers import eventually, queue_media
+from tests.test_monitor import address
 
 
 @pytest.fixture
@@ -87,9 +89,13 @@ async def test_a_poller_behind_a_pooler_stores_everything(
             db, whatsapp.add_media(content, "image/jpeg"), phone_number_id=str(number % 4)
         )
 
-    poller = await start_poller(DATABASE_URL=dsn)
+    poller = await start_poller(DATABASE_URL=dsn, PGMEDIA_METRICS_PORT="0")
 
     await eventually(lambda: db.fetchval("select count(*) = 60 from media where processed"))
+    mode_words = "woken by LISTEN" if mode == "session" else "polling"
+    async with httpx.AsyncClient(timeout=30) as client:
+        ready = await client.get(f"{await address(poller)}/readyz")
+    assert (ready.status_code, ready.text) == (200, f"ok: {mode_words}\n")
     text = poller.log.read_text()
     assert ("statement cache off" in text) is (mode == "transaction")
     assert "ERROR" not in text
