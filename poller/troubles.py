@@ -18,12 +18,13 @@ MOST_CODES = 3
 @dataclass(frozen=True, slots=True)
 class Trouble:
     """Something that needs somebody. `check`: pollers, pauses, queue, failures, deletions,
-    maintenance or webhook.
+    maintenance or webhook. `is_grave`: it keeps the store from doing its work.
     """
 
     check: str
     what: str
     do: str
+    is_grave: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +80,18 @@ def _work(stats: dict[str, Any]) -> Iterator[Trouble]:
     waiting = f"{due} pending, the oldest due for {span(late)}"
     if not stats["pollers"]:
         what = f"no poller is at work: {waiting}" if late else "no poller is at work"
-        yield Trouble("pollers", what, "pgmedia poll starts one; its log says what is in its way")
+        do = "pgmedia poll starts one; its log says what is in its way"
+        yield Trouble("pollers", what, do, late > LATE_SECONDS)
     now = datetime.fromisoformat(stats["at"])
     for one in group_pauses(stats):
         what = f"{one.who} {'is' if len(one.pauses) == 1 else 'are'} paused, {one.end(now)}"
-        yield Trouble("pauses", f"{what}: {one.meaning or one.reason}", one.advice)
+        yield Trouble("pauses", f"{what}: {one.meaning or one.reason}", one.advice,
+                      one.meaning is not None)  # fmt: skip
     if late > LATE_SECONDS and stats["pollers"] and not stats["pauses"]:
         yield Trouble(
-            "queue", waiting, "see the pollers' logs; if all are busy, start more: pgmedia poll"
-        )
+            "queue", waiting, "see the pollers' logs; if all are busy, start more: pgmedia poll",
+            is_grave=True,
+        )  # fmt: skip
 
 
 def _failures(stats: dict[str, Any]) -> Iterator[Trouble]:
@@ -108,11 +112,12 @@ def _aftermath(stats: dict[str, Any]) -> Iterator[Trouble]:
         yield Trouble(
             "deletions", f"{plural(overdue, 'file')} should have gone from the storage",
             "a poller must be at work, and its key be allowed to remove: pgmedia doctor",
+            is_grave=True,
         )  # fmt: skip
     if stats["unfolded"] >= UNFOLDED_MOST:
         yield Trouble(
             "maintenance", "maintenance does not run: these figures lack what is new",
-            "a poller at work runs it, or pgmedia schedule",
+            "a poller at work runs it, or pgmedia schedule", is_grave=True,
         )  # fmt: skip
     for line in webhook_lines(stats["webhook"]):
         yield Trouble("webhook", line, "docs/webhook.md says what each means")

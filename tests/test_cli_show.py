@@ -149,6 +149,7 @@ async def test_show_tells_the_story(db: Any, run: Run) -> None:
     assert [line.split(None, 1) for line in head] == [
         ["media", str(media)], ["status", "failed"], ["attempts", "3 of 12"],
         ["error", "media_lost_by_whatsapp: lost [bold] (code 131052)"],
+        ["means", "WhatsApp lost the file"], ["to", "do     the sender must send it again"],
     ]  # fmt: skip
     assert [line[25:] for line in story] == [
         "queued", "attempt 1 begun by poller-1",

@@ -65,8 +65,14 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
     Times are in UTC. Needs the role media_client or media_admin.
     """
 
+    words: tuple[str, str] | None = None
+
     async def read(database: Database) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
-        return await database.media_status(media_id), await database.audit_trail(media_id)
+        nonlocal words
+        found = await database.media_status(media_id)
+        if found is not None and found["error_code"] and found["status"] != "stored":
+            words = await database.explain(found["error_code"])
+        return found, await database.audit_trail(media_id)
 
     found, trail = operate(read)
     if found is None and not trail:
@@ -74,5 +80,5 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
     if as_json:
         say(json.dumps({"status": found, "audit_trail": trail}, indent=2, default=str))
     else:
-        for line in story_view(media_id, all_plain(found), all_plain(trail)):
+        for line in story_view(media_id, all_plain(found), all_plain(trail), words):
             say(line)

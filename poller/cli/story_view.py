@@ -31,10 +31,19 @@ STEPS = ("describe", "download", "check", "encode", "upload")
 
 
 def story_view(
-    media_id: UUID, found: dict[str, Any] | None, trail: list[dict[str, Any]]
+    media_id: UUID,
+    found: dict[str, Any] | None,
+    trail: list[dict[str, Any]],
+    words: tuple[str, str] | None = None,
 ) -> Iterator[str]:
-    """Lines as long as they must be, so that what is copied from them is whole."""
-    for name, value in [("media", str(media_id)), *_facts(found or {"status": "deleted"})]:
+    """Lines as long as they must be, so that what is copied from them is whole.
+
+    `words`: what its error means, and what to do.
+    """
+    facts = [("media", str(media_id)), *_facts(found or {"status": "deleted"})]
+    if words is not None:
+        facts += zip(("means", "to do"), words, strict=True)
+    for name, value in facts:
         yield f"{name:10}{value}"
     yield ""
     day = ""

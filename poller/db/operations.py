@@ -28,6 +28,11 @@ class Operations(Pool):
             raise
         return dict(row)
 
+    async def explain(self, code: str) -> tuple[str, str] | None:
+        """What a failure code means, and what to do; None for one that nobody has explained."""
+        rows = await self._rows("select * from public.explain_media_failure($1)", code)
+        return (rows[0]["meaning"], rows[0]["advice"]) if rows else None
+
     async def audit_trail(self, media_id: UUID) -> list[dict[str, Any]]:
         """The events of an attachment, oldest first: at, event, poller, attempt, detail."""
         rows = await self._rows("select * from public.get_media_audit_trail($1)", media_id)

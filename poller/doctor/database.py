@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, cast
 
 import asyncpg
 
@@ -15,7 +14,8 @@ from poller.doctor.findings import Findings
 from poller.figures import webhook_lines
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
-from poller.text import describe_error, plain
+from poller.text import all_plain, describe_error, plain
+from poller.troubles import troubles
 
 DATABASE_CHECKS = ("role", "listen", "pg_cron", "schema", "pollers", "public URLs")
 """Those of a database that can be reached."""
@@ -124,18 +124,17 @@ async def _tell_stats(database: Database, findings: Findings) -> None:
     except ERRORS:
         findings.skipped("pollers", "the database did not say")
         return
-    count = stats["pollers"]
-    queue = ", ".join(f"{number} {status}" for status, number in stats["queue"].items())
-    findings.note("pollers", f"{count or 'none'} at work; queue: {queue or 'empty'}")
-    if "webhook" in stats and (lines := webhook_lines(stats["webhook"])):  # not in an older schema
+    found = troubles(all_plain(stats)) if "codes" in stats else []  # not in an older schema
+    if not any(one.is_grave and one.check == "pollers" for one in found):
+        queue = ", ".join(f"{number} {status}" for status, number in stats["queue"].items())
+        findings.note("pollers", f"{stats['pollers'] or 'none'} at work; queue: {queue or 'empty'}")
+    if "webhook" in stats and (lines := webhook_lines(stats["webhook"])):
         findings.note("webhook", "; ".join(lines))
-    for pause in cast("list[dict[str, Any]]", stats["pauses"]):
-        until = datetime.fromisoformat(pause["until"]).astimezone(UTC)
-        findings.note(
-            "pause",
-            f"{plain(pause['scope'])} until {until:%Y-%m-%d %H:%M:%S} UTC, as"
-            f" {plain(pause['reason'])}; resume_media_source lifts it",
-        )
+    for one in found:  # what somebody wanted, or what is over, is not wrong
+        if one.is_grave:
+            findings.wrong(one.check, f"{one.what}; {one.do}")
+        elif one.check not in ("pollers", "webhook"):
+            findings.note(one.check, f"{one.what}; {one.do}")
 
 
 async def _check_policy(

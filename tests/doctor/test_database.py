@@ -20,7 +20,7 @@ from tests.doctor.conftest import (
     skipped,
     wrong,
 )
-from tests.helpers import as_user
+from tests.helpers import as_user, claim, fail, queue_media
 
 
 async def test_a_database_that_is_away(doctor: Doctor) -> None:
@@ -90,11 +90,36 @@ async def test_what_is_paused_and_who_is_at_work(doctor: Doctor, db: Any) -> Non
 
     found = await doctor()
 
-    assert found["pause"].state == "note"
-    assert found["pause"].text.startswith("storage until 20")
-    assert "as a house move" in found["pause"].text
+    assert found["pauses"].state == "note"
+    assert found["pauses"].text == (
+        "storage is paused, for another 10 min: a house move; pgmedia resume storage ends it"
+    )
     assert found["pollers"].text == "1 at work; queue: empty"
     assert wrong(found) == {}
+
+
+@pytest.mark.usefixtures("buckets")
+async def test_a_store_in_trouble_is_wrong_and_says_what_to_do(doctor: Doctor, db: Any) -> None:
+    await db.execute("select pause_media_source('whatsapp:1', 'whatsapp_token_refused')")
+    media = await queue_media(db)
+    await fail(db, media, (await claim(db))[media], code="131052", text="lost")
+    await queue_media(db, phone_number_id="1")
+    await db.execute("update media_processing_queue set due_at = now() - interval '2 days'")
+
+    found = await doctor()
+
+    assert wrong(found) == {
+        "pollers": "no poller is at work: 1 pending, the oldest due for 2 d;"
+        " pgmedia poll starts one; its log says what is in its way",
+        "pauses": "whatsapp:1 is paused, for another 60 min: WhatsApp refuses the access token:"
+        " it has expired or was revoked; put a new token into WHATSAPP_TOKEN and restart the"
+        " pollers",
+    }
+    assert found["failures"].state == "note"
+    assert found["failures"].text == (
+        "1 file failed: WhatsApp lost the file (media_lost_by_whatsapp);"
+        " the sender must send it again"
+    )
 
 
 @pytest.mark.usefixtures("buckets")
