@@ -42,10 +42,19 @@ class Pace:
 
     def words(self, done: int, total: int | None, doing: str) -> str:
         """1,200 of 20,000 messages read, 120/s, 3 min left."""
-        of = f" of {total:,}" if total and total >= done else ""
         rate = done / max(time.monotonic() - self._began, 1e-3)
-        left = f", {span((total - done) / rate)} left" if total and rate and done < total else ""
-        return f"{done:,}{of} {doing}, {rate:,.0f}/s{left}"
+        left = (total - done) / rate if total and rate else None
+        return pace_words(done, total, doing, rate, left)
+
+
+def pace_words(
+    done: int, total: int | None, doing: str, rate: float | None, left: float | None
+) -> str:
+    """`rate`: so many a second; `left`: seconds, if that is known."""
+    words = f"{done:,}{f' of {total:,}' if total and total >= done else ''} {doing}"
+    if rate:
+        words += f", {rate:,.0f}/s" if rate >= 1 else f", {rate * 60:,.1f}/min"
+    return words + (f", {span(left)} left" if left else "")
 
 
 def since(earlier: datetime, later: datetime) -> str:

@@ -44,7 +44,7 @@ def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
 
 
 def attachments(count: int) -> str:
-    return f"{count} attachment{'' if count == 1 else 's'}"
+    return f"{count:,} attachment{'' if count == 1 else 's'}"
 
 
 @app.command()

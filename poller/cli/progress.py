@@ -18,13 +18,11 @@ from rich.progress import (
     ProgressColumn,
     SpinnerColumn,
     Task,
-    TextColumn,
-    TimeRemainingColumn,
 )
 from rich.text import Text
 
 from poller.cli.app import SECONDS_BETWEEN_LINES
-from poller.figures import Pace
+from poller.figures import Pace, pace_words
 
 
 class Report(Protocol):
@@ -33,13 +31,14 @@ class Report(Protocol):
         ...
 
 
-class RateColumn(ProgressColumn):
-    """How many, of how many, and how many a second."""
+class WordsColumn(ProgressColumn):
+    """The words of the plain lines: how many of how many, how many a second, and how long still."""
 
     def render(self, task: Task) -> Text:
-        of = f" of {task.total:,.0f}" if task.total else ""
-        rate = f", {task.speed:,.0f}/s" if task.speed else ""
-        return Text(f"{task.completed:,.0f}{of}{rate}")
+        total = None if task.total is None else round(task.total)
+        return Text(pace_words(
+            round(task.completed), total, task.description, task.speed, task.time_remaining
+        ))  # fmt: skip
 
 
 @contextmanager
@@ -51,10 +50,7 @@ def progress(doing: str) -> Generator[Report]:
     if not sys.stderr.isatty():
         yield _plain_lines(doing)
         return
-    columns = (
-        SpinnerColumn(), BarColumn(bar_width=20), RateColumn(), TextColumn(doing),
-        TimeRemainingColumn(compact=True, elapsed_when_finished=True),
-    )  # fmt: skip
+    columns = (SpinnerColumn(), BarColumn(bar_width=20), WordsColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=None)
 

@@ -81,7 +81,7 @@ def _queue_missing(
 
     async def run() -> None:
         after: UUID | None = None
-        looked_at = 0
+        looked_at = messages = 0
         async with connected(settings) as database:
             with progress("messages read") as report:
                 while True:
@@ -90,7 +90,8 @@ def _queue_missing(
                     page = await database.queue_missing(since, size, after, dry_run=dry_run)
                     found.update({name: getattr(page, name) for name in COUNTS})
                     looked_at, after = looked_at + page.looked_at, page.reached
-                    report(looked_at, page.messages or None)
+                    messages = page.messages or messages
+                    report(looked_at, messages or None)
                     if page.is_finished or (limit and found["queued"] >= limit):
                         return
 

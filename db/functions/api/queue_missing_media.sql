@@ -45,6 +45,9 @@ begin
     cross join public.media_settings s;
     is_finished := looked_at < at_most;
     messages := (select greatest(c.reltuples, 0)::bigint from pg_catalog.pg_class c where c.oid = 'public.messages'::regclass);
+    if messages = 0 and after is null then -- never analyzed: once, they are counted
+        messages := (select count(*) from public.messages);
+    end if;
     reached := coalesce(reached, after);
 
     v_known := array(
