@@ -12,13 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import asyncpg
 
-from poller.db.client import ClientCalls, QueueArguments
-from poller.media import MediaStatus, MessageMedia, StoredObject
+from poller.db.client import ClientCalls, Connection, QueueArguments
+from poller.media import MediaStatus, MessageMedia, Status, StoredObject
 
 __all__ = [
     "HeldError",
@@ -27,12 +27,12 @@ __all__ = [
     "MediaError",
     "MediaStatus",
     "MessageMedia",
+    "Status",
     "StoredObject",
     "UnknownMediaError",
     "UnknownMessageError",
 ]
 
-Connection: TypeAlias = "asyncpg.Pool[Any] | asyncpg.Connection[Any]"
 MediaType = Literal["image", "audio", "video", "document", "sticker"]
 SETTLED = {"stored", "failed", "cancelled"}
 FIRST_LOOK_SECONDS, LONGEST_WAIT_SECONDS = 0.05, 1.0

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal, TypeAlias
 from uuid import UUID
+
+Status: TypeAlias = Literal["pending", "processing", "waiting", "stored", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)
 class MediaStatus:
-    """Where an attachment is. `status`: pending, processing, waiting, stored, failed, cancelled.
+    """Where an attachment is. The error is that of the last attempt.
 
     Attempts, `due_at` and `poller` are None once the work has left the queue.
     """
 
     media_id: UUID
-    status: str
+    status: Status
     attempts: int | None
     max_attempts: int | None
     due_at: datetime | None
@@ -53,7 +56,7 @@ class MessageMedia:
     caption: str | None
     file_size: int | None
     content_hash: str | None
-    status: str
+    status: Status
     bucket_name: str | None
     storage_path: str | None
     public_url: str | None

@@ -19,6 +19,7 @@ from rich.progress import (
     SpinnerColumn,
     Task,
 )
+from rich.table import Column
 from rich.text import Text
 
 from poller.cli.app import SECONDS_BETWEEN_LINES
@@ -50,7 +51,8 @@ def progress(doing: str) -> Generator[Report]:
     if not sys.stderr.isatty():
         yield _plain_lines(doing)
         return
-    columns = (SpinnerColumn(), BarColumn(bar_width=20), WordsColumn())
+    words = WordsColumn(Column(no_wrap=True, overflow="ellipsis"))
+    columns = (SpinnerColumn(), BarColumn(bar_width=10), words)
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(doing, total=None)
 

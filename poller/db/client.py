@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 from uuid import UUID
 
 import asyncpg
 
 from poller.media import MediaStatus, MessageMedia, StoredObject
+
+Connection: TypeAlias = (
+    "asyncpg.Pool[Any] | asyncpg.Connection[Any] | asyncpg.pool.PoolConnectionProxy[Any]"
+)
+"""A pool, a connection, or one that a pool has lent."""
 
 # By name, so that a function of a newer version may answer more.
 STATUS = (
@@ -44,7 +49,7 @@ class QueueArguments:
 class ClientCalls:
     """One method per function."""
 
-    def __init__(self, connection: asyncpg.Pool[Any] | asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection: Any = connection
 
     @property
