@@ -124,7 +124,7 @@ def _lines(found: Counter[str], *, dry_run: bool) -> list[str]:
         " them no longer",
         "failed": "lost by WhatsApp, which said so in the message",
         "deleted": "left alone, as somebody deleted them",
-        "unusable": "that could not be used",
+        "unusable": "left out: malformed, or refused by a constraint or trigger of the table",
     }
     return [
         f"{attachments(found[name])} {text}"
