@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import asyncpg
 
@@ -25,6 +26,13 @@ from poller.cli import (
     show,
 )
 from poller.cli.app import FAILED, STOPPED, WRONG_SETTINGS, app
+from poller.cli.output import (
+    READER_GONE,
+    OutputError,
+    describe_file_error,
+    is_about_a_file,
+    standard_output,
+)
 from poller.config import SettingsError
 from poller.db import DATABASE_AWAY, WrongProjectError
 from poller.errors import OperatorError
@@ -57,6 +65,16 @@ __all__ = [
 def main() -> None:
     """Run a command; whatever is wrong is said in a line each, without a traceback."""
     try:
+        with standard_output():
+            run()
+    except OutputError as error:
+        if error.reader_is_gone:
+            sys.exit(READER_GONE)
+        _fail([str(error)], FAILED)
+
+
+def run() -> None:
+    try:
         app()
     except SettingsError as error:
         _fail(error.problems, WRONG_SETTINGS)
@@ -79,14 +97,14 @@ def main() -> None:
     except asyncpg.ClientConfigurationError as error:
         _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)
     except DATABASE_AWAY as error:
-        a_file = isinstance(error, OSError) and error.filename is not None
-        what = "" if a_file else "cannot reach the database: "
-        _fail([what + describe_error(error)], FAILED)
+        if isinstance(error, OSError) and is_about_a_file(error):
+            _fail([plain(describe_file_error(error))], FAILED)
+        _fail([f"cannot reach the database: {describe_error(error)}"], FAILED)
     except KeyboardInterrupt:
         os._exit(STOPPED)
 
 
-def _fail(lines: list[str], code: int) -> None:
+def _fail(lines: list[str], code: int) -> NoReturn:
     for line in lines:
         sys.stderr.write(f"pgmedia: {line}\n")
     sys.exit(code)

@@ -9,7 +9,7 @@ import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -81,6 +81,19 @@ def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
 
 
+def say_json(answer: object, *, indent: int | None = None) -> None:
+    """One value as JSON in ASCII, which no encoding loses and no terminal obeys."""
+    say(json_of(answer, indent=indent))
+
+
+def json_of(answer: object, *, indent: int | None = None) -> str:
+    return json.dumps(answer, default=_to_json, indent=indent)
+
+
+def _to_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
 def give_up(line: str) -> NoReturn:
     """Say on standard error why it could not be done, and end."""
     sys.stderr.write(f"pgmedia: {line}\n")
@@ -115,7 +128,7 @@ def need_an_answer(*, yes: bool, dry_run: bool) -> None:
 def tell(line: str, answer: Mapping[str, Any], *, as_json: bool, dry_run: bool) -> None:
     """What was done, or with `dry_run` would have been, in a line or as JSON."""
     if as_json:
-        say(json.dumps({**answer, "dry_run": dry_run}, default=str, ensure_ascii=False))
+        say_json({**answer, "dry_run": dry_run})
     else:
         say(f"dry run: {line}" if dry_run else line)
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, duration, say
+from poller.cli.app import app, connected, duration, say, say_json
 from poller.config import Settings
 
 
@@ -69,7 +68,7 @@ def url(
             "expires_in_seconds": seconds,
             "attachment_name": made.attachment_name,
         }
-        say(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
 
     try:
         asyncio.run(run())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, say
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, say, say_json
 from poller.cli.operate import MediaId, operate
 
 Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
@@ -56,4 +55,7 @@ def delete(
 
 def tell(media_id: UUID, done: str, line: str, *, as_json: bool, dry_run: bool = False) -> None:
     answer = {"media_id": str(media_id), "done": done, "dry_run": dry_run}
-    say(json.dumps(answer) if as_json else line)
+    if as_json:
+        say_json(answer)
+    else:
+        say(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -10,7 +9,18 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, need_an_answer, say, tell
+from poller.cli.app import (
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    give_up,
+    need_an_answer,
+    say,
+    say_json,
+    tell,
+)
 from poller.cli.operate import attachments, operate
 from poller.records import MediaCleanup
 
@@ -54,7 +64,10 @@ def cleanup(
         )
 
     def answer(done: MediaCleanup, line: str) -> None:
-        say(json.dumps({**asdict(done), "dry_run": dry_run}) if as_json else line)
+        if as_json:
+            say_json({**asdict(done), "dry_run": dry_run})
+        else:
+            say(line)
 
     def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
@@ -171,7 +184,7 @@ def settings(
     if not rows:
         raise typer.BadParameter(f"no setting {name!r}; pgmedia settings lists them")
     if as_json:
-        say(json.dumps([asdict(one) for one in rows]))
+        say_json([asdict(one) for one in rows])
         return
     for one in rows:
         default = "" if one.value == one.default_value else f"  [{one.default_value}]"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 from typing import Annotated, Any, TypeVar
@@ -21,6 +20,7 @@ from poller.cli.app import (
     duration,
     give_up,
     say,
+    say_json,
     tell,
 )  # fmt: skip
 from poller.config import Settings
@@ -85,7 +85,10 @@ def retry(
     if dry_run:
         count = run(dry=True)
         line = f"{attachments(count)} would be queued again"
-        say(json.dumps({"queued": count, "dry_run": True}) if as_json else line)
+        if as_json:
+            say_json({"queued": count, "dry_run": True})
+        else:
+            say(line)
         return
     ask(lambda: f"Queue {attachments(run(dry=True))} again?", yes=yes, dry_run=dry_run)
     count = run(dry=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated
@@ -12,7 +11,7 @@ import asyncpg
 import typer
 
 from poller import __version__
-from poller.cli.app import DONE, FAILED, AsJson, DryRun, Yes, app, ask, connected, say
+from poller.cli.app import DONE, FAILED, AsJson, DryRun, Yes, app, ask, connected, say, say_json
 from poller.config import Settings
 from poller.db import Database
 
@@ -55,7 +54,7 @@ def _tell_migrated(applied: list[str], differences: list[str], *, dry_run: bool)
     answer = {
         "version": __version__, "applied": applied, "differences": differences, "dry_run": dry_run
     }  # fmt: skip
-    say(json.dumps(answer, ensure_ascii=False))
+    say_json(answer)
 
 
 @app.command()
@@ -85,7 +84,7 @@ def buckets(
                     differs = check and change.action in {"created", "changed"}
                     action = "differs" if differs else change.action
                     if as_json:
-                        say(json.dumps({**asdict(change), "action": action, "dry_run": check}))
+                        say_json({**asdict(change), "action": action, "dry_run": check})
                         continue
                     if action == "failed":
                         why = "; ".join(change.differences)
@@ -145,4 +144,4 @@ def _tell_project_url(
     answer = {
         "project_url": url, "action": action, "was": known, "rebuilt": rebuilt, "dry_run": dry_run
     }  # fmt: skip
-    say(json.dumps(answer, ensure_ascii=False))
+    say_json(answer)

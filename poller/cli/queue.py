@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from datetime import timedelta
 from typing import Annotated
@@ -11,7 +10,7 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say, say_json
 from poller.cli.files import uuid
 from poller.cli.operate import attachments, operate
 from poller.config import Settings
@@ -65,7 +64,7 @@ def queue(
         )
     )
     if as_json:
-        say(json.dumps({"media_id": None if dry_run else str(media_id), "dry_run": dry_run}))
+        say_json({"media_id": None if dry_run else media_id, "dry_run": dry_run})
     else:
         say("it would be queued" if dry_run else f"media {media_id}: queued")
 
@@ -98,7 +97,7 @@ def _queue_missing(
         asyncio.run(run())
     finally:
         if as_json:
-            say(json.dumps({**{name: found[name] for name in COUNTS}, "dry_run": dry_run}))
+            say_json({**{name: found[name] for name in COUNTS}, "dry_run": dry_run})
         else:
             for line in _lines(found, dry_run=dry_run):
                 say(line)

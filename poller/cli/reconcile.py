@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -20,6 +18,7 @@ from poller.cli.app import (
     Yes,
     app,
     connected,
+    json_of,
     need_an_answer,
     say,
 )
@@ -115,7 +114,7 @@ class Report:
 
     def found(self, one: Difference) -> None:
         if self._as_json:
-            self._say(json.dumps(asdict(one), default=datetime.isoformat))
+            self._say(json_of(asdict(one)))
         else:
             self._row(one.difference, one, _detail(one))
         self.differences[one.difference] += 1
@@ -125,7 +124,7 @@ class Report:
         """Tell of a file that seems to differ, and of which storage did not say."""
         if self._as_json:
             place = {"bucket_name": one.bucket_name, "storage_path": one.storage_path}
-            self._say(json.dumps({"difference": "unknown", **place, "problem": one.problem}))
+            self._say(json_of({"difference": "unknown", **place, "problem": one.problem}))
         else:
             self._row("unknown", one, one.problem or "")
         self.unknowns += 1
@@ -135,7 +134,7 @@ class Report:
         self.outcomes[one.outcome] += (one.attachments or 1) - (one.expired or 0)
         self.outcomes["expired"] += one.expired or 0
         if self._as_json:
-            self._say(json.dumps(asdict(one)))
+            self._say(json_of(asdict(one)))
         elif not one.done:
             self._say(
                 f"not fixed: {plain(one.bucket_name)}/{plain(one.storage_path)}: {one.outcome}"
@@ -156,7 +155,7 @@ class Report:
                 "fixed": fixed, "expired": self.outcomes["expired"], "left": left,
                 "dry_run": self._dry_run,
             }  # fmt: skip
-            self._say(json.dumps({"totals": totals}))
+            self._say(json_of({"totals": totals}))
             return
         found = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
         if self.unknowns:

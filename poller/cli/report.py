@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,8 +46,12 @@ def report(
     except ImportError as error:
         give_up(f"{error.name} is missing: pip install 'pgmedia[report]'")
     found = read()
+    page = report_page(found).encode()
     if output == STANDARD_OUTPUT:
-        say(report_page(found))
+        sys.stdout.buffer.write(page + b"\n")
     else:
-        output.write_text(report_page(found), encoding="utf-8")
+        try:
+            output.write_bytes(page)
+        except OSError as error:
+            give_up(f"cannot write {output}: {error.strerror}")
         say(f"{output}: {found.total('files'):,} files in {days} day{'' if days == 1 else 's'}")

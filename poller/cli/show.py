@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from poller.cli.app import app, duration, give_up, say
+from poller.cli.app import app, duration, give_up, say, say_json
 from poller.cli.operate import MediaId, operate
 from poller.cli.story_view import story_view
 from poller.config import Settings
@@ -45,7 +44,7 @@ def status(
         return
     stats = operate(Database.storage_stats)
     if as_json:
-        say(json.dumps(stats, indent=2))
+        say_json(stats, indent=2)
     else:
         from rich.console import Console
 
@@ -72,7 +71,7 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
     if found is None and not trail:
         give_up(f"media {media_id} does not exist")
     if as_json:
-        say(json.dumps({"status": found, "audit_trail": trail}, indent=2, default=str))
+        say_json({"status": found, "audit_trail": trail}, indent=2)
     else:
         for line in story_view(media_id, all_plain(found), all_plain(trail)):
             say(line)
