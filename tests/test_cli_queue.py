@@ -103,7 +103,7 @@ async def test_it_shows_how_far_it_is_on_a_terminal(db: Any, operator: str, tmp_
     shown = os.read(ours, 1_000_000).decode()
     os.close(ours)
 
-    assert done.stdout.decode() == "1200 attachments queued\n"
+    assert done.stdout.decode() == "1,200 attachments queued\n"
     assert "1,200 of 1,200" in shown
     assert "messages read" in shown
 

@@ -151,6 +151,23 @@ def test_a_good_database_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     assert Settings.from_env().database_url.get_secret_value() == url
 
 
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_certificate_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    def with_file(file: Path) -> str:
+        return f"postgresql://user:hunter2@localhost/db?sslmode=verify-full&{name}={file}"
+
+    gone = tmp_path / "gone.crt"
+    (problem,) = problems(monkeypatch, DATABASE_URL=with_file(gone))
+    assert problem == (
+        f"DATABASE_URL: {name} is {gone}, which cannot be read: No such file or directory"
+    )
+    gone.write_text("it is there")
+    monkeypatch.setenv("DATABASE_URL", with_file(gone))
+    assert Settings.from_env()
+
+
 @pytest.mark.parametrize(
     "url",
     ["x", "ftp://x", "https://", "https://[::1", "https://x:port", "https://user:hunter2@x",

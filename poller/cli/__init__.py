@@ -5,7 +5,10 @@ Exit codes: 0 done, 1 it could not be done, 2 settings or arguments are wrong.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import re
 import sys
 from typing import NoReturn
 
@@ -33,8 +36,8 @@ from poller.cli.output import (
     is_about_a_file,
     standard_output,
 )
-from poller.config import SettingsError
-from poller.db import DATABASE_AWAY, WrongProjectError
+from poller.config import Settings, SettingsError
+from poller.db import DATABASE_AWAY, WrongProjectError, what_it_needs
 from poller.errors import OperatorError
 from poller.text import describe_error, plain
 
@@ -42,6 +45,7 @@ WRONG_ARGUMENTS = {
     "MD011", "MD012", "MD014", "MD017", "MD018", "MD022", "MD023", "MD024", "MD062",
 }  # fmt: skip
 """Errors of the functions about what was passed to them; docs/reference.md lists them."""
+MAY_NOT = re.compile(r"permission denied for function (?P<function>\w+)")
 REFUSED = {"MD010", "MD016", "MD021", "MD025"}
 """Errors that say themselves what is in the way."""
 
@@ -93,7 +97,7 @@ def run() -> None:
             _fail([plain(f"{error.args[0]}. {error.hint}")], WRONG_SETTINGS)
         if error.sqlstate in REFUSED:
             _fail([plain(f"{error.args[0]}. {error.hint}")], FAILED)
-        _fail([f"the database refused: {plain(error)}"], FAILED)
+        _fail([f"the database refused: {plain(error)}{_needed(error)}"], FAILED)
     except asyncpg.ClientConfigurationError as error:
         _fail([f"DATABASE_URL: {error}"], WRONG_SETTINGS)
     except DATABASE_AWAY as error:
@@ -102,6 +106,18 @@ def run() -> None:
         _fail([f"cannot reach the database: {describe_error(error)}"], FAILED)
     except KeyboardInterrupt:
         os._exit(STOPPED)
+
+
+def _needed(error: asyncpg.PostgresError) -> str:
+    """What a login needs to call what it may not."""
+    refused = MAY_NOT.fullmatch(error.args[0])
+    if not isinstance(error, asyncpg.InsufficientPrivilegeError) or refused is None:
+        return ""
+    dsn = Settings.from_env().database_url.get_secret_value()
+    with contextlib.suppress(*DATABASE_AWAY, asyncpg.PostgresError):
+        if hint := asyncio.run(what_it_needs(dsn, refused["function"])):
+            return f"; {plain(hint)}"
+    return ""
 
 
 def _fail(lines: list[str], code: int) -> NoReturn:

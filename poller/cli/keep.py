@@ -8,7 +8,8 @@ from uuid import UUID
 import typer
 
 from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, say, say_json
-from poller.cli.operate import MediaId, operate
+from poller.cli.operate import MediaId, no_such_media, operate
+from poller.db import Database
 
 Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
 
@@ -35,7 +36,15 @@ def release(
 ) -> None:
     """End the hold on an attachment; the next cleanup may delete it."""
     ask(f"Release media {media_id}?", yes=yes, dry_run=dry_run)
-    if not operate(lambda database: database.release_media_hold(media_id, dry_run=dry_run)):
+
+    async def run(database: Database) -> tuple[bool, bool]:
+        released = await database.release_media_hold(media_id, dry_run=dry_run)
+        return released, await database.media_status(media_id) is not None
+
+    released, exists = operate(run)
+    if not exists:
+        no_such_media(media_id)
+    if not released:
         give_up(f"media {media_id} is not held")
     done = "would be released" if dry_run else "is released"
     tell(media_id, "released", f"media {media_id} {done}", as_json=as_json, dry_run=dry_run)
@@ -48,7 +57,7 @@ def delete(
     """Delete an attachment in any state; its file goes with the last use of its content."""
     ask(f"Delete media {media_id}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.delete_media(media_id, dry_run=dry_run)):
-        give_up(f"no media with id {media_id}")
+        no_such_media(media_id)
     done = "would be deleted" if dry_run else "is deleted"
     tell(media_id, "deleted", f"media {media_id} {done}", as_json=as_json, dry_run=dry_run)
 

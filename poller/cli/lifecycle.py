@@ -187,6 +187,11 @@ def settings(
         say_json([asdict(one) for one in rows])
         return
     for one in rows:
-        default = "" if one.value == one.default_value else f"  [{one.default_value}]"
-        say(f"{one.name} = {'' if one.value is None else one.value}{default}")
+        changed = one.value != one.default_value
+        default = f"  [default: {_shown(one.default_value)}]" if changed else ""
+        say(f"{one.name} = {_shown(one.value)}{default}")
         say(textwrap.fill(one.meaning, 76, initial_indent="    ", subsequent_indent="    "))
+
+
+def _shown(value: str | None) -> str:
+    return "not set" if value is None else value

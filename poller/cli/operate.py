@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
@@ -28,6 +28,8 @@ from poller.db import Database
 from poller.text import plain
 
 Answer = TypeVar("Answer")
+AT_ONCE, MOST = 1000, 1_000_000
+"""How many a retry queues again, unless told, and at most."""
 MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
 Scope = Annotated[str, typer.Argument(help="storage, whatsapp:<phone number id> or poller:<name>.")]
 
@@ -43,8 +45,16 @@ def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
     return asyncio.run(run())
 
 
+def no_such_media(media_id: UUID) -> NoReturn:
+    give_up(
+        f"no media with id {media_id}. queue_media_processing returned the id,"
+        " get_media_by_message(message_id) lists those of a message, and pgmedia status shows what"
+        " failed last"
+    )
+
+
 def attachments(count: int) -> str:
-    return f"{count} attachment{'' if count == 1 else 's'}"
+    return f"{count:,} attachment{'' if count == 1 else 's'}"
 
 
 @app.command()
@@ -62,7 +72,10 @@ def retry(
         timedelta | None,
         typer.Option(parser=duration, metavar="TIME", help="Only failed within 90s, 30m, 2h, 7d."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="This many at most.")] = 1000,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, metavar="NUMBER", help=f"So many at most; else {AT_ONCE}."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
@@ -71,15 +84,17 @@ def retry(
     if (media_id is not None) == failed:
         raise typer.BadParameter("pass either the id of an attachment or --failed")
     if media_id is not None:
-        if code or since:
-            raise typer.BadParameter("--code and --since go with --failed")
+        if code is not None or since is not None or limit is not None:
+            raise typer.BadParameter("--code, --since and --limit go with --failed")
         ask(f"Queue media {media_id} again?", yes=yes, dry_run=dry_run)
         _retry_one(media_id, dry_run=dry_run, as_json=as_json)
         return
 
+    at_most = limit or AT_ONCE
+
     def run(*, dry: bool) -> int:
         return operate(
-            lambda database: database.retry_failed(code, since, limit, dry_run=dry),
+            lambda database: database.retry_failed(code, since, at_most, dry_run=dry),
         )
 
     if dry_run:
@@ -92,7 +107,7 @@ def retry(
         return
     ask(lambda: f"Queue {attachments(run(dry=True))} again?", yes=yes, dry_run=dry_run)
     count = run(dry=False)
-    line = f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}"
+    line = f"{attachments(count)} queued again{'; there may be more' if count == at_most else ''}"
     tell(line, {"queued": count}, as_json=as_json, dry_run=False)
 
 
@@ -106,7 +121,7 @@ def _retry_one(media_id: UUID, *, dry_run: bool, as_json: bool) -> None:
         line, answer = f"media {media_id}: queued again", {"media_id": media_id, "done": "queued"}
         tell(line, answer, as_json=as_json, dry_run=dry_run)
     elif found is None:
-        give_up(f"media {media_id} does not exist")
+        no_such_media(media_id)
     elif found["status"] in ("failed", "cancelled"):
         give_up(
             f"media {media_id} is {found['status']} and cannot be queued again: its work has left"
@@ -122,8 +137,16 @@ def cancel(
 ) -> None:
     """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
     ask(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
-    if not operate(lambda database: database.cancel(media_id, dry_run=dry_run)):
-        give_up(f"media {media_id} has no work to stop")
+
+    async def run(database: Database) -> tuple[bool, dict[str, Any] | None]:
+        cancelled = await database.cancel(media_id, dry_run=dry_run)
+        return cancelled, await database.media_status(media_id)
+
+    cancelled, found = operate(run)
+    if found is None:
+        no_such_media(media_id)
+    if not cancelled:
+        give_up(f"media {media_id} is {found['status']}: there is no work to stop")
     answer = {"media_id": media_id, "done": "cancelled"}
     tell(f"media {media_id}: cancelled", answer, as_json=as_json, dry_run=dry_run)
 
@@ -157,6 +180,6 @@ def resume(
     """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
     ask(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.resume(scope, dry_run=dry_run)):
-        give_up(f"{plain(scope)} was not paused")
+        give_up(f"{plain(scope)} was not paused: pgmedia status shows what is")
     line = f"{plain(scope)} is resumed; one job goes first"
     tell(line, {"scope": scope, "done": "resumed"}, as_json=as_json, dry_run=dry_run)

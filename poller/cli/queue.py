@@ -17,6 +17,7 @@ from poller.config import Settings
 from poller.db import Database
 
 MESSAGES_A_PAGE = 1000
+PRIORITY = 5
 COUNTS = ("queued", "failed", "expired", "deleted", "unusable")
 
 
@@ -28,7 +29,10 @@ def queue(
     whatsapp_media_id: Annotated[
         str | None, typer.Argument(metavar="WHATSAPP_MEDIA_ID", help="Its id in the webhook.")
     ] = None,
-    priority: Annotated[int, typer.Option(min=1, max=10, help="1 goes first.")] = 5,
+    priority: Annotated[
+        int | None,
+        typer.Option(min=1, max=10, metavar="NUMBER", help="1 goes first, 10 last; else 5."),
+    ] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="All that messages speak of and no media row knows.")
     ] = False,
@@ -51,16 +55,18 @@ def queue(
     if missing:
         if message_id or whatsapp_media_id:
             raise typer.BadParameter("--missing goes without a message")
+        if priority is not None:
+            raise typer.BadParameter("--priority goes with a message, not with --missing")
         _queue_missing(since, limit, yes=yes, dry_run=dry_run, as_json=as_json)
         return
     if message_id is None or whatsapp_media_id is None:
         raise typer.BadParameter("pass MESSAGE_ID and WHATSAPP_MEDIA_ID, or --missing")
-    if since or limit:
+    if since is not None or limit is not None:
         raise typer.BadParameter("--since and --limit go with --missing")
     ask("Queue this attachment?", yes=yes, dry_run=dry_run)
     media_id = operate(
         lambda database: database.queue_media(
-            message_id, whatsapp_media_id, priority, dry_run=dry_run
+            message_id, whatsapp_media_id, priority or PRIORITY, dry_run=dry_run
         )
     )
     if as_json:
@@ -77,10 +83,11 @@ def _queue_missing(
     ask("Queue all media that is missing?", yes=yes, dry_run=dry_run)
     settings = Settings.from_env()
     found: Counter[str] = Counter()
+    looked_at = 0
 
     async def run() -> None:
+        nonlocal looked_at
         after: UUID | None = None
-        looked_at = 0
         async with connected(settings) as database:
             with progress("messages read") as report:
                 while True:
@@ -95,12 +102,19 @@ def _queue_missing(
 
     try:
         asyncio.run(run())
-    finally:
-        if as_json:
-            say_json({**{name: found[name] for name in COUNTS}, "dry_run": dry_run})
-        else:
-            for line in _lines(found, dry_run=dry_run):
-                say(line)
+    except BaseException:
+        if looked_at:  # what is queued stays queued
+            _tell(found, dry_run=dry_run, as_json=as_json)
+        raise
+    _tell(found, dry_run=dry_run, as_json=as_json)
+
+
+def _tell(found: Counter[str], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        say_json({**{name: found[name] for name in COUNTS}, "dry_run": dry_run})
+        return
+    for line in _lines(found, dry_run=dry_run):
+        say(line)
 
 
 async def _page_size(

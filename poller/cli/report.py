@@ -14,7 +14,7 @@ from poller.report import Report, read_report, report_json
 
 MOST_DAYS = 400
 """As long as the views remember by default."""
-STANDARD_OUTPUT = Path("-")
+STANDARD_OUTPUT, DEFAULT_FILE = Path("-"), Path("report.html")
 
 
 @app.command()
@@ -23,8 +23,14 @@ def report(
         int, typer.Option(min=1, max=MOST_DAYS, help="How many days, today included.")
     ] = 30,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The file to write; - for standard output.")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The page to write, report.html unless named; - for standard output.",
+        ),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the figures as JSON, in place of a page.")
     ] = False,
@@ -39,6 +45,8 @@ def report(
         return operate(lambda database: read_report(database, days))
 
     if as_json:
+        if output is not None:
+            raise typer.BadParameter("--json prints, so it goes without --output")
         say(report_json(read()))
         return
     try:
@@ -50,6 +58,7 @@ def report(
     if output == STANDARD_OUTPUT:
         sys.stdout.buffer.write(page + b"\n")
     else:
+        output = output or DEFAULT_FILE
         try:
             output.write_bytes(page)
         except OSError as error:
