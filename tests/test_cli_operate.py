@@ -155,7 +155,8 @@ async def test_on_a_terminal_it_asks(
     "arguments",
     [
         ["retry"], ["retry", ID, "--failed"], ["retry", ID, "--since", "2h", "--yes"],
-        ["retry", ID, "--limit", "5", "--yes"], ["retry", ID, "--code", "x", "--yes"], ["status", "--every", "5s"],
+        ["retry", ID, "--limit", "5", "--yes"], ["retry", ID, "--code", "x", "--yes"],
+        ["status", "--every", "5s"],
         ["report", "--json", "-o", "x.html"], ["queue", "--missing", "--priority", "1", "--yes"],
         ["queue", ID, "4711", "--since", "0s", "--yes"],
         ["retry", "--failed", "--since", "2 hours"], ["retry", "--failed", "--limit", "0"],
