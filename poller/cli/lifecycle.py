@@ -23,6 +23,7 @@ from poller.cli.app import (
 )
 from poller.cli.operate import attachments, operate
 from poller.records import MediaCleanup
+from poller.text import counted
 
 MOST_DAYS = 36_500
 """A hundred years, as in the database."""
@@ -151,10 +152,12 @@ def schedule(
         say("daily cleanup: none")
         return
     kept = is_set["cleanup_keep_accessed_days"]
+    touched = (
+        f"but for what was touched within {counted(kept, 'day')}" if kept else "touched or not"
+    )
     say(
         f"daily cleanup: from {is_set['cleanup_at'][:5]} UTC, of media older than"
-        f" {is_set['cleanup_days']} days"
-        + (f", but for what was touched within {kept} days" if kept else ", touched or not")
+        f" {counted(is_set['cleanup_days'], 'day')}, {touched}"
     )
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from poller.cli.status_view import STATUSES, storage_table
 from poller.figures import since, span, webhook_lines
+from poller.text import counted
 
 OTHER_LINES = 14
 """All but pollers and pauses, at their most."""
@@ -67,7 +68,7 @@ def _queue(stats: dict[str, Any]) -> RenderableType:
 def _lately(stats: dict[str, Any]) -> RenderableType:
     minute, hour, day = (stats["throughput"][f"last_{last}"] for last in ("minute", "hour", "day"))
     lines = [
-        Text(f"last minute {minute['files']:,} files, {decimal(minute['bytes'])};"
+        Text(f"last minute {counted(minute['files'], 'file')}, {decimal(minute['bytes'])};"
              f" hour {hour['files']:,}; day {day['files']:,}")
     ]  # fmt: skip
     times = stats["processing_ms"]

@@ -25,7 +25,7 @@ from poller.cli.app import (
 )  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
-from poller.text import plain
+from poller.text import counted, plain
 
 Answer = TypeVar("Answer")
 AT_ONCE, MOST = 1000, 1_000_000
@@ -54,7 +54,7 @@ def no_such_media(media_id: UUID) -> NoReturn:
 
 
 def attachments(count: int) -> str:
-    return f"{count:,} attachment{'' if count == 1 else 's'}"
+    return counted(count, "attachment")
 
 
 @app.command()

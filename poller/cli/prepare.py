@@ -14,6 +14,7 @@ from poller import __version__
 from poller.cli.app import DONE, FAILED, AsJson, DryRun, Yes, app, ask, connected, say, say_json
 from poller.config import Settings
 from poller.db import Database
+from poller.text import counted
 
 
 @app.command()
@@ -45,7 +46,8 @@ def migrate(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) 
     for difference in done.differences:
         say(difference)
     if done.differences:
-        say(f"the schema differs from version {__version__} in {len(done.differences)} places")
+        places = counted(len(done.differences), "place")
+        say(f"the schema differs from version {__version__} in {places}")
         raise typer.Exit(FAILED)
     say(f"the schema is that of version {__version__}")
 

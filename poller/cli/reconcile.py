@@ -24,7 +24,7 @@ from poller.cli.app import (
 )
 from poller.config import Settings
 from poller.records import Difference, Fix, StoredFile
-from poller.text import plain
+from poller.text import counted, plain
 
 KINDS = ("orphan", "missing", "differs")
 
@@ -142,8 +142,8 @@ class Report:
 
     def plan(self) -> str:
         return (
-            f"Remove {_count(self.differences['orphan'], 'file')} and download"
-            f" {_count(self._attachments, 'attachment')} again"
+            f"Remove {counted(self.differences['orphan'], 'file')} and download"
+            f" {counted(self._attachments, 'attachment')} again"
         )
 
     def totals(self) -> None:
@@ -160,18 +160,18 @@ class Report:
         found = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
         if self.unknowns:
             found += f", {self.unknowns:,} unknown"
-        self._say(f"{_count(self.files, 'file')} in storage: {found}")
+        self._say(f"{counted(self.files, 'file')} in storage: {found}")
         if self.foreign:
-            self._say(f"{_count(self.foreign, 'file')} that pgmedia did not make, left alone")
+            self._say(f"{counted(self.foreign, 'file')} that pgmedia did not make, left alone")
         if fixed or left:
             self._say(
-                f"{_count(self.outcomes['removal queued'], 'file')} queued for removal,"
-                f" {_count(self.outcomes['queued again'], 'attachment')} queued again,"
+                f"{counted(self.outcomes['removal queued'], 'file')} queued for removal,"
+                f" {counted(self.outcomes['queued again'], 'attachment')} queued again,"
                 f" {left:,} not fixed"
             )
         if expired := self.outcomes["expired"]:
             self._say(
-                f"{_count(expired, 'attachment')} failed as media_expired: WhatsApp keeps them"
+                f"{counted(expired, 'attachment')} failed as media_expired: WhatsApp keeps them"
                 " no longer"
             )
 
@@ -190,7 +190,7 @@ def _detail(one: Difference) -> str:
     size, kind = _bytes(one.file_size), plain(one.mime_type or "type unknown")
     if one.difference == "orphan":
         return f"{size}, {kind}, of {one.changed_at:%Y-%m-%d %H:%M} UTC"
-    attachments, expected = _count(one.attachments, "attachment"), _bytes(one.expected_size)
+    attachments, expected = counted(one.attachments, "attachment"), _bytes(one.expected_size)
     if one.difference == "missing":
         return f"{attachments}, {expected}, {one.expected_type}"
     wrong = [
@@ -206,10 +206,6 @@ def _detail(one: Difference) -> str:
 
 def _bytes(size: int | None) -> str:
     return "size unknown" if size is None else f"{size:,} bytes"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 async def _agreed(question: str) -> bool:

@@ -11,6 +11,7 @@ import typer
 from poller.cli.app import app, give_up, say
 from poller.cli.operate import operate
 from poller.report import Report, read_report, report_json
+from poller.text import counted
 
 MOST_DAYS = 400
 """As long as the views remember by default."""
@@ -63,4 +64,4 @@ def report(
             output.write_bytes(page)
         except OSError as error:
             give_up(f"cannot write {output}: {error.strerror}")
-        say(f"{output}: {found.total('files'):,} files in {days} day{'' if days == 1 else 's'}")
+        say(f"{output}: {counted(found.total('files'), 'file')} in {counted(days, 'day')}")

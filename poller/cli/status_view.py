@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from poller.figures import since, span, webhook_lines
+from poller.text import counted
 
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 TYPE_FIGURES = {
@@ -51,7 +52,7 @@ def _lately(stats: dict[str, Any]) -> str:
         figures = stats["throughput"][f"last_{last}"]
         failed = f", {figures['failed_files']:,} failed" if figures["failed_files"] else ""
         lines.append(
-            f"last {last}: {_files(figures['files'])}, {decimal(figures['bytes'])}{failed}"
+            f"last {last}: {counted(figures['files'], 'file')}, {decimal(figures['bytes'])}{failed}"
         )
     times = stats["processing_ms"]
     if times["p50"] is not None:
@@ -94,7 +95,8 @@ def _deletions(stats: dict[str, Any]) -> str:
     if not stats["deletions"]:
         return "none"
     overdue = stats["deletions_overdue"]
-    return _files(stats["deletions"]) + " to remove" + (f", {overdue:,} overdue" if overdue else "")
+    waiting = counted(stats["deletions"], "file")
+    return f"{waiting} to remove" + (f", {overdue:,} overdue" if overdue else "")
 
 
 def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
@@ -122,10 +124,6 @@ def storage_table(stats: dict[str, Any]) -> RenderableType:
             for name in TYPE_FIGURES
         ))  # fmt: skip
     return table
-
-
-def _files(count: int) -> str:
-    return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 def _table() -> Table:
