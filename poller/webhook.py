@@ -217,6 +217,7 @@ async def serve(settings: Settings) -> None:
         for one in sockets:
             log.info("webhook: running on %s", url_of(one))
         await server.serve(sockets)
+        log.info("webhook: stopped")
 
 
 def monitor(door: Door) -> Monitor:

@@ -12,7 +12,6 @@ from poller.text import counted
 
 SOURCES = Path(poller.__file__).parent
 PLURAL = re.compile(r"(?:%s|\}) (?:attachments|calls|days|files|messages|places|rows)\b")
-NEVER_ONE = {"{folder} has files", "Send {messages} made-up"}
 
 
 @pytest.mark.parametrize(
