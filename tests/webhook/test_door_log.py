@@ -20,7 +20,8 @@ async def test_each_thing_is_told_once(start_door: StartDoor) -> None:
     lines = [json.loads(line) for line in door.log.read_text().splitlines()]
 
     assert [line["message"].split("http")[0].split("{")[0].strip() for line in lines] == [
-        "metrics: on", "webhook: running on", "webhook:", "webhook: stopped",
+        "metrics: on", "webhook: running on", "webhook:",
+        "webhook: stopping; calls in hand are answered first", "webhook: stopped",
     ]  # fmt: skip
     assert {line["logger"].partition(".")[0] for line in lines} == {"poller"}
 
