@@ -32,6 +32,8 @@ class Attempt:
     step: Step = "describe"
     bytes_done: int = 0
     bytes_total: int | None = None
+    is_granted: bool = False
+    """The file is coming: WhatsApp has refused nothing."""
     timings: dict[str, int] = field(default_factory=dict[str, int])
     began: float = field(default_factory=time.monotonic)
     _since: float = field(default_factory=time.monotonic)

@@ -12,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Literal
-from uuid import UUID
 
 import asyncpg
 
@@ -191,7 +190,7 @@ class Poller:
             await asyncio.wait(tasks, timeout=GOODBYE_SECONDS)
         with contextlib.suppress(*DATABASE_AWAY):  # then the leases end by themselves
             async with asyncio.timeout(GOODBYE_SECONDS):
-                await asyncio.gather(*self._pipeline.discards, return_exceptions=True)
+                await asyncio.gather(*self._pipeline.afterwards, return_exceptions=True)
                 if self._unfinished:
                     await self._database.release(self._unfinished)
                 await self._remover.give_back()
@@ -226,12 +225,13 @@ class Poller:
 
     async def _renew(self) -> None:
         running, now = dict(self._running), time.monotonic()
-        held = await self._database.renew(list(running.values())) if running else set[UUID]()
+        held = await self._database.renew(list(running.values())) if running else set[Job]()
         self._renewed = now
         for task, job in running.items():
-            if job.id not in held and not task.done():
+            if job not in held and not task.done():
                 log.warning("lease lost, work dropped", extra=of_job(job))
                 task.cancel()
+                self._pipeline.drop(job)
 
     async def _keep_removing(self) -> None:
         """Remove files that nothing refers to any more, when told that there may be some."""

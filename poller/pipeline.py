@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
-from uuid import UUID
 
 import asyncpg
 
@@ -48,10 +47,10 @@ class Pipeline:
     spool_memory_bytes: int
     spool_folder: Path | None
     metrics: PollerMetrics = field(default_factory=PollerMetrics)
-    attempts: dict[UUID, Attempt] = field(default_factory=dict[UUID, Attempt])
-    """What is being worked on, by media id."""
-    discards: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
-    """Uploads that are being seen off; whoever ends the poller lets them end first."""
+    attempts: dict[Job, Attempt] = field(default_factory=dict[Job, Attempt])
+    """What is being worked on. An attachment may be there twice: lost, and claimed once more."""
+    afterwards: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
+    """Calls that outlast the work they are about; whoever ends the poller lets them end first."""
 
     async def process(self, job: Job) -> Outcome:
         """Work on one claimed attachment and report how it went; returns that, for the log.
@@ -60,14 +59,19 @@ class Pipeline:
         to the database, and when the lease was lost, nothing is.
         """
         about_job(job)
-        attempt = self.attempts[job.id] = Attempt(job, self.metrics)
+        attempt = self.attempts[job] = Attempt(job, self.metrics)
         outcome = Outcome(GIVEN_BACK)
         try:
             outcome = await self._attempt(job, attempt)
         finally:
-            del self.attempts[job.id]
+            del self.attempts[job]
             self.metrics.ended(outcome.verdict, outcome.code, time.monotonic() - attempt.began)
         return outcome
+
+    def drop(self, job: Job) -> None:
+        """Its lease is lost, and the work on it ends: tell what only this poller knows."""
+        if (attempt := self.attempts.get(job)) is not None and attempt.is_granted:
+            self._see_through(lambda: self.database.note_late_answer(job, None))
 
     async def _attempt(self, job: Job, attempt: Attempt) -> Outcome:
         try:
@@ -104,7 +108,7 @@ class Pipeline:
 
             def write(piece: bytes) -> None:
                 spool.write(piece)
-                attempt.bytes_done = spool.size
+                attempt.bytes_done, attempt.is_granted = spool.size, True
                 self.metrics.downloaded.inc(len(piece))
 
             await self.whatsapp.download(source.url, asked.max_bytes, write)
@@ -219,12 +223,15 @@ class Pipeline:
 
     async def _discard(self, bucket: str, path: str, *, answered: bool) -> None:
         """Goes on when the work on the attachment is cancelled, or cancelled again."""
-        task = asyncio.create_task(
-            persistently(lambda: self.database.discard_upload(bucket, path, answered=answered))
+        await asyncio.shield(
+            self._see_through(lambda: self.database.discard_upload(bucket, path, answered=answered))
         )
-        self.discards.add(task)
-        task.add_done_callback(self.discards.discard)
-        await asyncio.shield(task)
+
+    def _see_through(self, call: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        task = asyncio.create_task(persistently(call))
+        self.afterwards.add(task)
+        task.add_done_callback(self.afterwards.discard)
+        return task
 
     async def _report(self, job: Job, failure: Failure) -> Outcome:
         try:

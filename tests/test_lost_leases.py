@@ -25,7 +25,7 @@ from tests.helpers import (
     status,
 )
 
-JPEG = SAMPLES[0].read()
+JPEG, PNG = SAMPLES[0].read(), SAMPLES[1].read()
 
 
 def files_in(files: Path) -> list[str]:
@@ -237,3 +237,47 @@ async def test_an_operator_cancels_what_is_being_downloaded(
     assert await events(db, media) == ["queued", "claimed", "cancelled"]
     assert not storage.uploads
     assert await db.fetchval("select count(*) from media_objects") == 0
+
+
+async def test_a_job_comes_back_to_the_poller_that_still_works_on_it(
+    db: Any, whatsapp: WhatsAppApi, files: Path, start_poller: StartPoller
+) -> None:
+    """Cancelled and retried before the next renewal: the attempt that was lost harms none."""
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller()
+    await stall.reached.wait()
+
+    await db.execute("select cancel_media($1)", media)
+    await db.execute("select retry_media($1)", media)
+    await is_stored(db, media)
+    stall.released.set()
+
+    await poller.logged("lease lost")
+    await is_stored(db, await queue_media(db, whatsapp.add_media(PNG, "image/png")))
+    poller.terminate()
+    assert await poller.ended() == 0
+    assert len(files_in(files)) == 2
+
+
+async def test_of_a_job_claimed_twice_the_first_is_dropped(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await db.execute("update media_settings set lease = '3 seconds'")
+    first, second = Fault.stall(after=10), Fault.stall(after=10)
+    whatsapp.faults.once("download", first)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="100")
+    await first.reached.wait()
+    whatsapp.faults.once("download", second)
+
+    async with db.transaction():
+        await db.execute("select cancel_media($1)", media)
+        await db.execute("select retry_media($1)", media)
+    await second.reached.wait()
+
+    await poller.logged("lease lost, work dropped")
+    second.released.set()
+    await is_stored(db, media)
+    assert (await events(db, media)).count("claimed") == 2

@@ -212,6 +212,23 @@ async def test_an_answer_that_comes_after_the_lease_ends_all_doubt(
     await eventually(lambda: db.fetchval("select not exists (select from media_unheard_requests)"))
 
 
+async def test_what_is_dropped_while_its_file_comes_was_not_refused(
+    db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await db.execute("update media_settings set lease = '3 seconds'")
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="100")
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"), phone_number_id="1")
+    await stall.reached.wait()
+    await db.execute("select cancel_media($1)", media)
+    assert await db.fetchval("select count(*) from media_unheard_requests") == 1
+
+    await poller.logged("lease lost, work dropped")
+
+    await eventually(lambda: db.fetchval("select not exists (select from media_unheard_requests)"))
+
+
 async def test_retry_after_is_honoured(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:

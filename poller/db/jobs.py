@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 from uuid import UUID
 
@@ -80,12 +80,13 @@ class Jobs(Pool):
         rows = await self._rows(CLAIM, self.poller, limit)
         return [Job(**row) for row in rows]
 
-    async def renew(self, jobs: Sequence[Job]) -> set[UUID]:
-        """Renew leases; the ids still held come back."""
+    async def renew(self, jobs: Collection[Job]) -> set[Job]:
+        """Renew leases; the jobs still held come back. Of one claimed twice, the last may be."""
+        last = {job.id: job for job in sorted(jobs, key=lambda job: job.fencing_token)}
         rows = await self._fetch(
-            "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(jobs)
+            "select public.renew_media_leases($1, $2, $3)", self.poller, *_keys(last.values())
         )
-        return {row[0] for row in rows}
+        return {last[row[0]] for row in rows}
 
     async def release(self, jobs: Sequence[Job]) -> None:
         await self._rows("select public.release_media_jobs($1, $2, $3)", self.poller, *_keys(jobs))
@@ -254,5 +255,5 @@ def _upload_verdict(row: asyncpg.Record) -> UploadVerdict:
     return UploadVerdict(**{**row, "encoding": encoding})
 
 
-def _keys(held: Sequence[Job] | Sequence[Deletion]) -> tuple[list[UUID], list[int]]:
+def _keys(held: Collection[Job] | Collection[Deletion]) -> tuple[list[UUID], list[int]]:
     return [one.id for one in held], [one.fencing_token for one in held]
