@@ -11,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, app, duration, say, say_json
+from poller.cli.app import FAILED, app, duration, examples, say, say_json
 
 STOPPED = 128 + signal.SIGTERM
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia doctor --within 90s"))
 def doctor(
     as_json: Annotated[
-        bool, typer.Option("--json", help="All findings as one JSON object.")
+        bool, typer.Option("--json", help="Print JSON, for programs: all findings as one object.")
     ] = False,
     within: Annotated[
         timedelta | None,

@@ -7,14 +7,16 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, say, say_json
+from poller.cli.app import AsJson, DryRun, Yes, app, ask, examples, give_up, say, say_json
 from poller.cli.operate import MediaId, no_such_media, operate
 from poller.db import Database
 
 Reason = Annotated[str, typer.Option(metavar="REASON", help="For whoever finds it held.")]
 
 
-@app.command()
+@app.command(
+    epilog=examples('pgmedia hold 7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10 --reason "case 12"')
+)
 def hold(
     media_id: MediaId,
     reason: Reason,
@@ -22,7 +24,10 @@ def hold(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Keep an attachment from every deletion, until it is released."""
+    """Keep an attachment from every deletion, until it is released.
+
+    Needs the role media_admin.
+    """
     ask(f"Hold media {media_id}?", yes=yes, dry_run=dry_run)
     operate(lambda database: database.hold_media(media_id, reason, dry_run=dry_run))
     done = "would be held" if dry_run else "is held"
@@ -34,7 +39,10 @@ def hold(
 def release(
     media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """End the hold on an attachment; the next cleanup may delete it."""
+    """End the hold on an attachment; the next cleanup may delete it.
+
+    Needs the role media_admin.
+    """
     ask(f"Release media {media_id}?", yes=yes, dry_run=dry_run)
 
     async def run(database: Database) -> tuple[bool, bool]:
@@ -54,7 +62,10 @@ def release(
 def delete(
     media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Delete an attachment in any state; its file goes with the last use of its content."""
+    """Delete an attachment in any state; its file goes with the last use of its content.
+
+    Needs the role media_admin.
+    """
     ask(f"Delete media {media_id}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.delete_media(media_id, dry_run=dry_run)):
         no_such_media(media_id)

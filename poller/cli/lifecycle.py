@@ -15,6 +15,7 @@ from poller.cli.app import (
     Yes,
     app,
     ask,
+    examples,
     give_up,
     need_an_answer,
     say,
@@ -31,16 +32,26 @@ PASSES = 2
 """What is locked by others may be free when a cleanup looks again."""
 Days = Annotated[
     int,
-    typer.Argument(min=1, max=MOST_DAYS, help="Delete what is older, by the message's time."),
+    typer.Argument(
+        min=1, max=MOST_DAYS, metavar="DAYS", help="Delete what is older, by the message's time."
+    ),
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia cleanup 365 --type video --dry-run", "pgmedia cleanup 365 --keep-accessed 30 --yes"
+    )
+)
 def cleanup(
     days_old: Days,
     media_type: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Only this media type; may be given more than once."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only image, audio, video, document or sticker; may be given more than once.",
+        ),
     ] = None,
     keep_accessed: Annotated[
         int | None,
@@ -54,7 +65,7 @@ def cleanup(
 ) -> None:
     """Delete media older than so many days, but for what is held. Files go with their last use.
 
-    Exits with 1 when some could not be deleted.
+    Exits with 1 when some could not be deleted. Needs the role media_admin.
     """
 
     from poller.cli.progress import progress
@@ -99,7 +110,11 @@ def cleanup(
         )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia schedule --cleanup-days 365 --cleanup-at 03:30", "pgmedia schedule --off"
+    )
+)
 def schedule(
     cleanup_days: Annotated[
         int | None,
@@ -126,7 +141,7 @@ def schedule(
 ) -> None:
     """Let pg_cron run maintenance every minute, and clean up once a day if asked.
 
-    Called again, the last call counts: what it does not say is reset.
+    Called again, the last call counts: what it does not say is reset. Needs the role media_admin.
     """
     if off:
         if cleanup_days or cleanup_at or keep_accessed:
@@ -161,16 +176,27 @@ def schedule(
     )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia settings lease",
+        'pgmedia settings lease "2 minutes"',
+        "pgmedia settings lease --reset",
+    )
+)
 def settings(
-    name: Annotated[str | None, typer.Argument(help="One setting; all without it.")] = None,
-    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One setting; all without it.")
+    ] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="What to set it to.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Set it to its default.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the settings in the database, or change one. The environment's: pgmedia --help."""
+    """Show the settings in the database, or change one. The environment's: pgmedia --help.
+
+    Needs the role media_admin.
+    """
     if reset and (name is None or value is not None):
         raise typer.BadParameter("--reset goes with the name of a setting and no value")
     if name is not None and (reset or value is not None):

@@ -18,10 +18,12 @@ from poller.cli.app import (
     ask,
     connected,
     duration,
+    examples,
     give_up,
     say,
     say_json,
     tell,
+    uuid,
 )  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
@@ -30,8 +32,16 @@ from poller.text import counted, plain
 Answer = TypeVar("Answer")
 AT_ONCE, MOST = 1000, 1_000_000
 """How many a retry queues again, unless told, and at most."""
-MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
-Scope = Annotated[str, typer.Argument(help="storage, whatsapp:<phone number id> or poller:<name>.")]
+MediaId = Annotated[
+    UUID,
+    typer.Argument(
+        parser=uuid, metavar="MEDIA_ID", help="The id that queue_media_processing returned."
+    ),
+]
+Scope = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="storage, whatsapp:<phone number id> or poller:<name>."),
+]
 
 
 def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
@@ -57,10 +67,18 @@ def attachments(count: int) -> str:
     return counted(count, "attachment")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia retry 7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10",
+        "pgmedia retry --failed --code media_url_expired --since 2h --dry-run",
+    )
+)
 def retry(
     media_id: Annotated[
-        UUID | None, typer.Argument(help="One attachment that failed or was cancelled.")
+        UUID | None,
+        typer.Argument(
+            parser=uuid, metavar="MEDIA_ID", help="One attachment that failed or was cancelled."
+        ),
     ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="All that failed, oldest first, in place of one.")
@@ -70,7 +88,9 @@ def retry(
     ] = None,
     since: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="TIME", help="Only failed within 90s, 30m, 2h, 7d."),
+        typer.Option(
+            parser=duration, metavar="TIME", help="Only what failed in the last 90s, 30m, 2h or 7d."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -80,7 +100,10 @@ def retry(
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Queue again what failed: one attachment, or all of them, with all their attempts."""
+    """Queue again what failed: one attachment, or all of them, with all their attempts.
+
+    Needs the role media_admin.
+    """
     if (media_id is not None) == failed:
         raise typer.BadParameter("pass either the id of an attachment or --failed")
     if media_id is not None:
@@ -135,7 +158,10 @@ def _retry_one(media_id: UUID, *, dry_run: bool, as_json: bool) -> None:
 def cancel(
     media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
+    """Stop work on an attachment, also while a poller is at it. `retry` takes it up again.
+
+    Needs the role media_admin.
+    """
     ask(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
 
     async def run(database: Database) -> tuple[bool, dict[str, Any] | None]:
@@ -151,7 +177,12 @@ def cancel(
     tell(f"media {media_id}: cancelled", answer, as_json=as_json, dry_run=dry_run)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        'pgmedia pause whatsapp:106540352242922 --reason "moving house" --for 10m',
+        "pgmedia pause storage",
+    )
+)
 def pause(
     scope: Scope,
     reason: Annotated[
@@ -159,13 +190,21 @@ def pause(
     ] = None,
     pause_for: Annotated[
         timedelta | None,
-        typer.Option("--for", parser=duration, metavar="TIME", help="90s, 30m, 7d; 1h by default."),
+        typer.Option(
+            "--for",
+            parser=duration,
+            metavar="TIME",
+            help="For how long, such as 90s, 30m or 7d; else 1h.",
+        ),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
+    """Let every poller leave a source alone for a time. A pause that runs is only made longer.
+
+    Needs the role media_admin.
+    """
     ask(f"Pause {plain(scope)}?", yes=yes, dry_run=dry_run)
     until = operate(lambda database: database.pause(scope, reason, pause_for, dry_run=dry_run))
     line = f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -177,7 +216,10 @@ def pause(
 def resume(
     scope: Scope, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
+    """Lift the pause of a source at once. One job goes first; when the source works, all follow.
+
+    Needs the role media_admin.
+    """
     ask(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.resume(scope, dry_run=dry_run)):
         give_up(f"{plain(scope)} was not paused: pgmedia status shows what is")

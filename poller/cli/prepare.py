@@ -11,17 +11,30 @@ import asyncpg
 import typer
 
 from poller import __version__
-from poller.cli.app import DONE, FAILED, AsJson, DryRun, Yes, app, ask, connected, say, say_json
+from poller.cli.app import (
+    DONE,
+    FAILED,
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    connected,
+    examples,
+    say,
+    say_json,
+)
 from poller.config import Settings
 from poller.db import Database
 from poller.text import counted
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia migrate --dry-run"))
 def migrate(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Bring the database to this version: migrations, functions, and a check of the result.
 
-    Exits with 1 when the database then differs from a fresh installation.
+    Exits with 1 when the database then differs from a fresh installation. Needs the login that owns
+    the schema.
     """
     from poller.migrate import migrate as run
     from poller.migrate import pending_migrations
@@ -59,7 +72,7 @@ def _tell_migrated(applied: list[str], differences: list[str], *, dry_run: bool)
     say_json(answer)
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia buckets --check"))
 def buckets(
     check: Annotated[
         bool, typer.Option("--check", "--dry-run", help="Change nothing; exit 1 on a difference.")

@@ -10,8 +10,19 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say, say_json
-from poller.cli.files import uuid
+from poller.cli.app import (
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    connected,
+    duration,
+    examples,
+    say,
+    say_json,
+    uuid,
+)
 from poller.cli.operate import attachments, operate
 from poller.config import Settings
 from poller.db import Database
@@ -21,10 +32,16 @@ PRIORITY = 5
 COUNTS = ("queued", "failed", "expired", "deleted", "unusable")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia queue 0b6dfd09-9c2c-4b8e-9d59-1c1f4f3f1c55 1003383421387256",
+        "pgmedia queue --missing --since 7d --dry-run",
+    )
+)
 def queue(
     message_id: Annotated[
-        UUID | None, typer.Argument(parser=uuid, metavar="MESSAGE_ID", help="messages.id")
+        UUID | None,
+        typer.Argument(parser=uuid, metavar="MESSAGE_ID", help="Its id in the table messages."),
     ] = None,
     whatsapp_media_id: Annotated[
         str | None, typer.Argument(metavar="WHATSAPP_MEDIA_ID", help="Its id in the webhook.")
@@ -38,10 +55,15 @@ def queue(
     ] = False,
     since: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="TIME", help="Only of messages within 12h, 7d."),
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="With --missing: only of messages of the last 12h or 7d.",
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="With --missing: end when so many are queued.")
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="With --missing: end when so many are queued."),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,

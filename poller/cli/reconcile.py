@@ -18,6 +18,7 @@ from poller.cli.app import (
     Yes,
     app,
     connected,
+    examples,
     json_of,
     need_an_answer,
     say,
@@ -29,7 +30,9 @@ from poller.text import counted, plain
 KINDS = ("orphan", "missing", "differs")
 
 
-@app.command()
+@app.command(
+    epilog=examples("pgmedia reconcile --bucket images", "pgmedia reconcile --fix --dry-run")
+)
 def reconcile(
     fix: Annotated[
         bool,
@@ -42,9 +45,10 @@ def reconcile(
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, the totals last.")
+        bool,
+        typer.Option("--json", help="Print JSON, for programs: an object a line, the totals last."),
     ] = False,
-    bucket: Annotated[str | None, typer.Option(help="This bucket only.")] = None,
+    bucket: Annotated[str | None, typer.Option(metavar="BUCKET", help="This one only.")] = None,
 ) -> None:
     """Find files without a row, rows without a file, and files of another size or type.
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import app, give_up, say
+from poller.cli.app import app, examples, give_up, say
 from poller.cli.operate import operate
 from poller.report import Report, read_report, report_json
 from poller.text import counted
@@ -18,10 +18,14 @@ MOST_DAYS = 400
 STANDARD_OUTPUT, DEFAULT_FILE = Path("-"), Path("report.html")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia report --days 90 -o report.html", "pgmedia report --json | jq .failures"
+    )
+)
 def report(
     days: Annotated[
-        int, typer.Option(min=1, max=MOST_DAYS, help="How many days, today included.")
+        int, typer.Option(min=1, max=MOST_DAYS, metavar="DAYS", help="How many, today included.")
     ] = 30,
     output: Annotated[
         Path | None,
@@ -33,7 +37,8 @@ def report(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, in place of a page.")
+        bool,
+        typer.Option("--json", help="Print JSON, for programs: the figures, in place of a page."),
     ] = False,
 ) -> None:
     """Write a page about files, storage, failures and times, for a manager to read.

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poller.cli.app import app, duration, say, say_json
+from poller.cli.app import AsJson, app, duration, examples, say, say_json
 from poller.cli.operate import MediaId, no_such_media, operate
 from poller.cli.story_view import story_view
 from poller.config import Settings
@@ -17,10 +17,9 @@ from poller.db import Database
 from poller.text import all_plain
 
 EVERY = timedelta(seconds=2)
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia status --watch", "pgmedia status --json | jq .queue"))
 def status(
     as_json: AsJson = False,
     watching: Annotated[
