@@ -152,7 +152,7 @@ def environment(database: str, whatsapp: WhatsAppApi, storage: StorageApi) -> di
         "SUPABASE_SERVICE_KEY": storage.service_key,
         "WHATSAPP_API_URL": whatsapp.url,
         "WHATSAPP_TOKEN": whatsapp.token,
-        "PGMEDIA_TIMEOUT_SECONDS": "5",
+        "PGMEDIA_TIMEOUT_SECONDS": "30",
         "PGMEDIA_POLL_SECONDS": "0.2",
         "PGMEDIA_LOG_FORMAT": "plain",
     }

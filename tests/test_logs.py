@@ -148,6 +148,7 @@ async def test_no_fault_brings_a_secret_into_a_log(
         VERIFY_TOKEN, CLIENT_PASSWORD,
     ]  # fmt: skip
     poller = await start_poller(**changed)
+    as_operator = environment | {"DATABASE_URL": operator}
     failed: list[UUID] = []
     texts: list[str] = []
     for server, route, fault in FAULTS:
@@ -160,7 +161,7 @@ async def test_no_fault_brings_a_secret_into_a_log(
         media = await queue_media(db, whatsapp.add_media(JPEG + os.urandom(8), "image/jpeg"))
         failed.append(media)
         await eventually(lambda media=media: failure_of(db, media))
-        texts.append(run(["show", str(media)], environment | {"DATABASE_URL": operator}, tmp_path))
+        texts.append(await told(["show", str(media)], as_operator, tmp_path))
         await db.execute("delete from media_pauses")
         await db.execute("delete from media")
     stored = await queue_media(db, whatsapp.add_media(SAMPLES[-1].read(), "application/pdf"))
@@ -171,7 +172,7 @@ async def test_no_fault_brings_a_secret_into_a_log(
     texts.append(poller.log.read_text())
     assert not [one for one in failed if str(one) not in texts[-1]]
     anon = {"SUPABASE_ANON_KEY": storage.anon_key, "WHATSAPP_APP_SECRET": APP_SECRET}
-    texts.append(run(["doctor"], environment | anon, tmp_path))
+    texts.append(await told(["doctor"], environment | anon, tmp_path))
     door = await start_door(**changed)
     await door.meta.verify("wrong-token")
     await door.meta.post(b"{", X_Hub_Signature_256="sha256=0")
@@ -189,8 +190,8 @@ async def failure_of(db: Any, media: UUID) -> str | None:
     return (await status(db, media))["error_code"]
 
 
-def run(command: list[str], environment: dict[str, Any], folder: Path) -> str:
-    done = pgmedia(*command, cwd=folder, **environment)
+async def told(command: list[str], environment: dict[str, Any], folder: Path) -> str:
+    done = await asyncio.to_thread(pgmedia, *command, cwd=folder, **environment)
     return done.stdout + done.stderr
 
 

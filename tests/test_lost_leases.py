@@ -94,7 +94,7 @@ async def test_an_upload_that_failed_without_a_lease_leaves_no_file(
     lost_answer = Fault.stall()
     storage.faults.once("upload", lost_answer)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    poller = await start_poller()
+    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="5")
     await lost_answer.reached.wait()
     assert files_in(files)
 
