@@ -15,6 +15,7 @@ from poller.db import Database
 from poller.http import ProviderError
 from poller.records import Deletion
 from poller.storage import REMOVE_AT_MOST, Storage, is_of_one_file
+from poller.text import counted
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Remover:
     async def give_back(self) -> None:
         """What was claimed and not reported is due for others at once."""
         if self._held:
-            log.info("giving back %s files to remove", len(self._held))
+            log.info("giving back %s to remove", counted(len(self._held), "file"))
             held = list(self._held.values())
             await self._database.release_deletions(held, [one.id in self._begun for one in held])
             self._held = {}
@@ -87,10 +88,10 @@ class Remover:
                 return
             code = await self._database.fail_deletions(deletions, error.failure)
             self._removals.labels("failed").inc(len(deletions))
-            log.warning("%s files of %s not removed: %s", len(deletions), bucket, code)
+            log.warning("%s of %s not removed: %s", counted(len(deletions), "file"), bucket, code)
         else:
             await self._database.finish_deletions(deletions)
             self._removals.labels("removed").inc(len(deletions))
-            log.info("%s files of %s removed", len(deletions), bucket)
+            log.info("%s of %s removed", counted(len(deletions), "file"), bucket)
         for one in deletions:
             del self._held[one.id]

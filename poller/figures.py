@@ -6,6 +6,8 @@ import time
 from datetime import datetime
 from typing import Any
 
+from poller.text import counted
+
 STEPS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 
 
@@ -16,18 +18,12 @@ def webhook_lines(webhook: dict[str, Any]) -> list[str]:
     """
     lines: list[str] = []
     if refusals := webhook["refusals"]:
-        lines.append(
-            f"{_calls(sum(refusals.values()))} refused since yesterday: {_counts(refusals)}"
-        )
+        calls = counted(sum(refusals.values()), "call")
+        lines.append(f"{calls} refused since yesterday: {_counts(refusals)}")
     if errors := webhook["errors"]:
-        lines.append(
-            f"{_calls(webhook['calls_with_errors'])} with errors since yesterday: {_counts(errors)}"
-        )
+        calls = counted(webhook["calls_with_errors"], "call")
+        lines.append(f"{calls} with errors since yesterday: {_counts(errors)}")
     return lines
-
-
-def _calls(count: int) -> str:
-    return f"{count:,} call{'' if count == 1 else 's'}"
 
 
 def _counts(counts: dict[str, int]) -> str:

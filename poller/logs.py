@@ -110,6 +110,7 @@ def log_to_stderr(
     handler.setFormatter(JsonFormatter(redact, process) if is_json else PlainFormatter(redact))
     handler.addFilter(Stamp())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("httpx", "httpcore", "asyncio"):
+    # uvicorn tells of each server, also of the one for metrics; whoever serves says so itself
+    for noisy in ("httpx", "httpcore", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too

@@ -15,6 +15,7 @@ MOST_PORTS = 65536
 POSTGRES_URL = re.compile(
     rf"postgres(ql)?://([^@\[\]/?]*@)?{POSTGRES_HOST}(,{POSTGRES_HOST})*(/[^?/]*)?(\?(?P<query>.*))?"
 )
+TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 UNFIT_FOR_A_HEADER = re.compile(r"[^!-~]")
 NOT_IN_A_URL = re.compile(r"[^!-~]|[#]|%(?![0-9a-fA-F]{2})")
 
@@ -41,7 +42,21 @@ def _postgres_url(value: SecretStr) -> SecretStr:
             "is not of the form postgresql://user:password@host:port/database; special characters"
             " of user and password must be percent-escaped, such as @ as %40"
         ) from None
+    for name in TLS_FILES:
+        if problem := _unreadable(dict(parse_qsl(parts["query"] or "")).get(name)):
+            raise ValueError(f"{name} is {problem}")
     return value
+
+
+def _unreadable(file: str | None) -> str | None:
+    """What is in the way of reading a file that a URL names."""
+    if file is None:
+        return None
+    try:
+        Path(file).open("rb").close()
+    except OSError as error:
+        return f"{file}, which cannot be read: {error.strerror}"
+    return None
 
 
 def _http_url(value: str) -> str:

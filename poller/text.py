@@ -10,6 +10,11 @@ def describe_error(error: BaseException) -> str:
     return plain(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
 
 
+def counted(number: int, thing: str) -> str:
+    """1 file, 2 files, 1,200 files."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def plain(text: object) -> str:
     """A foreign text in one line, without what Postgres cannot hold or a terminal would obey."""
     return "".join(one if one.isprintable() else " " for one in str(text))

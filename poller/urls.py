@@ -69,7 +69,7 @@ async def get_media_url(
         if error.sqlstate == BAD_EXPIRY:
             raise ExpiryError(error.args[0]) from None
         if error.sqlstate in {UNKNOWN, NOT_STORED}:
-            raise UrlError(error.args[0]) from None
+            raise UrlError(f"{error.args[0]}. {error.hint}") from None
         raise
     url, lasts = policy.public_url, None
     if url is None:

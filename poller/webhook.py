@@ -7,6 +7,7 @@ import hmac
 import json
 import logging
 import signal
+import socket
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
@@ -190,6 +191,14 @@ def application(door: Door) -> Starlette:
     return app
 
 
+class DoorServer(uvicorn.Server):
+    """Says when it stops: calls in hand may take as long as the grace time."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        log.info("webhook: stopping; calls in hand are answered first")
+        await super().shutdown(sockets)
+
+
 async def serve(settings: Settings) -> None:
     """Serve until a signal; calls in hand are answered first, for as long as the grace time lasts.
 
@@ -209,7 +218,7 @@ async def serve(settings: Settings) -> None:
         connect_now=False,
     )
     door = Door(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token)
-    server = uvicorn.Server(server_config(settings, application(door)))
+    server = DoorServer(server_config(settings, application(door)))
     # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, _do_nothing)
@@ -217,6 +226,7 @@ async def serve(settings: Settings) -> None:
         for one in sockets:
             log.info("webhook: running on %s", url_of(one))
         await server.serve(sockets)
+        log.info("webhook: stopped")
 
 
 def monitor(door: Door, is_stopping: Callable[[], bool]) -> Monitor:

@@ -140,6 +140,7 @@ NOBODY = {
     "enqueue_media",
     "equal_in_constant_time",
     "extend_media_pause",
+    "describe_setting_values",
     "fail_expired_media",
     "fail_metadata_removal",
     "fail_webhook_media",

@@ -45,8 +45,12 @@ async def start(environment: dict[str, str], tmp_path: Path) -> AsyncIterator[St
 
 
 @pytest.mark.parametrize(
-    "command", [["migrate", "--yes"], ["buckets", "--yes"], ["reconcile"], ["poll", "--drain"]]
-)
+    "command",
+    [
+        ["migrate", "--yes"], ["buckets", "--yes"], ["reconcile"], ["poll", "--drain"], ["status"],
+        ["queue", "--missing", "--yes"], ["queue", "--missing", "--dry-run", "--json"],
+    ],
+)  # fmt: skip
 async def test_a_database_that_is_not_there(run: Run, nowhere: str, command: list[str]) -> None:
     code, said, (line,) = await run(*command, DATABASE_URL=nowhere)
 

@@ -51,6 +51,13 @@ async def test_a_dry_run_changes_nothing(db: Any, run: Run) -> None:
     assert await everything(db) == free
 
 
+async def test_what_is_not_held_is_not_released(db: Any, run: Run) -> None:
+    media = await store(db, sha256(b"x"))
+
+    problem = f"pgmedia: media {media} is not held"
+    assert await run("release", str(media), "--yes") == (1, [], [problem])
+
+
 async def test_for_programs(db: Any, run: Run) -> None:
     media = str(await store(db, sha256(b"x")))
     calls = (
@@ -77,7 +84,7 @@ async def test_for_programs(db: Any, run: Run) -> None:
         (["hold", ID, "--yes", "--reason", "case"], 1, f"no media with id {ID}"),
         (["delete", ID, "--yes"], 1, f"no media with id {ID}"),
         (["delete", ID, "--dry-run"], 1, f"no media with id {ID}"),
-        (["release", ID, "--yes"], 1, f"media {ID} is not held"),
+        (["release", ID, "--yes"], 1, f"no media with id {ID}"),
     ],
 )
 async def test_what_cannot_be_done(

@@ -116,6 +116,11 @@ async def test_a_cleanup_too_large_to_count_says_so(db: Any, run: Run) -> None:
         (["settings", "leas"], "no setting 'leas'"),
         (["settings", "leas", "1", "--yes"], "no setting 'leas'"),
         (["settings", "lease", "soon", "--yes"], "setting lease cannot be 'soon'"),
+        (
+            ["settings", "refusals_per_hour", "0", "--yes"],
+            "setting refusals_per_hour cannot be '0': it is of type smallint with"
+            " refusals_per_hour >= 1 and refusals_per_hour <= 10000. Pass such a value",
+        ),
         (["settings", "--reset"], "--reset"),
     ],
 )
@@ -137,6 +142,10 @@ async def test_clients_may_not(run: Run) -> None:
         code, _, (line,) = await run(*arguments, role="media_client")
         assert code == 1
         assert "permission denied for function" in line
+        assert line.endswith(
+            "; the login pgmedia_test_media_client needs the role media_admin: run, as the owner of"
+            " the database, grant media_admin to pgmedia_test_media_client"
+        )
 
 
 async def test_a_schedule_without_pg_cron(db: Any, run: Run) -> None:
@@ -168,11 +177,14 @@ async def test_settings_are_shown_changed_and_reset(db: Any, run: Run) -> None:
     assert max(map(len, said)) <= 80
 
     assert await run("settings", "lease", "2 min", "--yes") == (0, ["lease is 00:02:00"], [])
-    assert (await run("settings", "lease"))[1][0] == "lease = 00:02:00  [00:01:00]"
+    assert (await run("settings", "lease"))[1][0] == "lease = 00:02:00  [default: 00:01:00]"
     assert await db.fetchval("select lease = '2 min' from media_settings")
     (line,) = (await run("settings", "lease", "--json"))[1]
     assert json.loads(line)[0]["default_value"] == "00:01:00"
     assert await run("settings", "lease", "--reset", "--yes") == (0, ["lease is 00:01:00"], [])
     assert await run("settings", "cleanup_days", "90", "--yes") == (0, ["cleanup_days is 90"], [])
+    shown = (await run("settings", "cleanup_days"))[1][0]
+    assert shown == "cleanup_days = 90  [default: not set]"
     said = ["cleanup_days is not set"]
     assert await run("settings", "cleanup_days", "--reset", "--yes") == (0, said, [])
+    assert (await run("settings", "cleanup_days"))[1][0] == "cleanup_days = not set"

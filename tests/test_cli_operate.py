@@ -56,6 +56,15 @@ async def run(db: Any, database: str, tmp_path: Path) -> Run:
     return run_command
 
 
+def unknown(media: UUID) -> str:
+    """What is said of an id that no media has."""
+    return (
+        f"pgmedia: no media with id {media}. queue_media_processing returned the id,"
+        " get_media_by_message(message_id) lists those of a message, and pgmedia status shows what"
+        " failed last"
+    )
+
+
 async def dead(db: Any, code: str = "100") -> UUID:
     media = await queue_media(db)
     await fail(db, media, (await claim(db))[media], code=code, text="no such media")
@@ -73,7 +82,7 @@ async def test_retry_of_one(db: Any, run: Run) -> None:
     assert again == (1, [], [problem])
     nothing = uuid4()
     code, _, (line,) = await run("retry", str(nothing), "--yes")
-    assert (code, line) == (1, f"pgmedia: media {nothing} does not exist")
+    assert (code, line) == (1, unknown(nothing))
 
 
 async def test_retry_of_what_has_left_the_queue(db: Any, run: Run) -> None:
@@ -145,7 +154,11 @@ async def test_on_a_terminal_it_asks(
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["retry"], ["retry", ID, "--failed"], ["retry", ID, "--since", "2h"],
+        ["retry"], ["retry", ID, "--failed"], ["retry", ID, "--since", "2h", "--yes"],
+        ["retry", ID, "--limit", "5", "--yes"], ["retry", ID, "--code", "x", "--yes"],
+        ["status", "--every", "5s"],
+        ["report", "--json", "-o", "x.html"], ["queue", "--missing", "--priority", "1", "--yes"],
+        ["queue", ID, "4711", "--since", "0s", "--yes"],
         ["retry", "--failed", "--since", "2 hours"], ["retry", "--failed", "--limit", "0"],
         ["retry", "not-an-id"], ["cancel", "not-an-id"], ["cancel"], ["show", "12"],
         ["pause", "storage", "--for", "soon"], ["resume"],
@@ -171,7 +184,7 @@ async def test_cancel(db: Any, run: Run) -> None:
     assert (await status(db, media))["status"] == "cancelled"
     assert await describe_is_refused(db, media, held[media])
     again = await run("cancel", str(media), "--yes")
-    assert again == (1, [], [f"pgmedia: media {media} has no work to stop"])
+    assert again == (1, [], [f"pgmedia: media {media} is cancelled: there is no work to stop"])
 
 
 async def describe_is_refused(db: Any, media: UUID, token: int) -> bool:
@@ -207,7 +220,7 @@ async def test_pause_and_resume(db: Any, run: Run) -> None:
     assert await run("resume", "whatsapp:1", "--yes") == (
         1,
         [],
-        ["pgmedia: whatsapp:1 was not paused"],
+        ["pgmedia: whatsapp:1 was not paused: pgmedia status shows what is"],
     )
 
 
@@ -235,3 +248,19 @@ async def test_clients_are_no_operators(run: Run, arguments: list[str]) -> None:
 
     assert (code, said) == (1, [])
     assert "the database refused: permission denied for function" in line
+    assert line.endswith("grant media_admin to pgmedia_test_media_client")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show", "url", "retry --yes", "cancel --yes", "hold --reason x --yes", "release --yes",
+     "delete --yes", "cancel --dry-run", "release --dry-run"],
+)  # fmt: skip
+async def test_an_id_that_nothing_has(run: Run, tmp_path: Path, command: str) -> None:
+    (tmp_path / ".env").write_text("SUPABASE_URL=https://x.supabase.co\nSUPABASE_SERVICE_KEY=x\n")
+    name, *options = command.split()
+
+    code, said, (line,) = await run(name, ID, *options)
+
+    assert (code, said) == (1, [])
+    assert line.startswith(unknown(UUID(ID))[:100])

@@ -21,7 +21,7 @@ from tests.helpers import (
     status,
     store,
 )
-from tests.test_cli_operate import Run, dead, run
+from tests.test_cli_operate import Run, dead, run, unknown
 
 __all__ = ["run"]
 
@@ -180,7 +180,7 @@ async def test_show_of_what_is_stored_and_then_deleted(db: Any, run: Run) -> Non
     assert said[-1].endswith("deleted")
     nothing = uuid4()
     assert await run("show", str(nothing)) == (
-        1, [], [f"pgmedia: media {nothing} does not exist"],
+        1, [], [unknown(nothing)],
     )  # fmt: skip
 
 

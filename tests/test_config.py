@@ -121,9 +121,16 @@ def test_every_malformed_setting_is_named_at_once(tmp_path: Path) -> None:
         "postgresql://user:hunter2@host/db/x",
     ],
 )
+def test_a_malformed_database_url_is_not_shown(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    (problem,) = problems(monkeypatch, DATABASE_URL=url)
+
+    assert problem.startswith("DATABASE_URL: ")
+    assert "hunter" not in problem
+
+
 @pytest.mark.parametrize("command", ["status", "poll"])
-def test_a_malformed_database_url_is_not_shown(tmp_path: Path, command: str, url: str) -> None:
-    environment: dict[str, Any] = NEEDED_BY_POLL | {"DATABASE_URL": url}
+def test_no_command_shows_a_malformed_database_url(tmp_path: Path, command: str) -> None:
+    environment: dict[str, Any] = NEEDED_BY_POLL | {"DATABASE_URL": "postgresql://u:hunter2/x@h/db"}
 
     done = pgmedia(command, cwd=tmp_path, **environment)
 
@@ -149,6 +156,23 @@ def test_a_good_database_url(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
 
     assert Settings.from_env().database_url.get_secret_value() == url
+
+
+@pytest.mark.parametrize("name", ["sslrootcert", "sslcert", "sslkey", "sslcrl"])
+def test_a_certificate_that_cannot_be_read_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    def with_file(file: Path) -> str:
+        return f"postgresql://user:hunter2@localhost/db?sslmode=verify-full&{name}={file}"
+
+    gone = tmp_path / "gone.crt"
+    (problem,) = problems(monkeypatch, DATABASE_URL=with_file(gone))
+    assert problem == (
+        f"DATABASE_URL: {name} is {gone}, which cannot be read: No such file or directory"
+    )
+    gone.write_text("it is there")
+    monkeypatch.setenv("DATABASE_URL", with_file(gone))
+    assert Settings.from_env()
 
 
 @pytest.mark.parametrize(

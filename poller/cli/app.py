@@ -9,8 +9,9 @@ import sys
 import textwrap
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, NoReturn
+from uuid import UUID
 
 import typer
 from typer.core import TyperGroup
@@ -34,6 +35,11 @@ def settings_help() -> str:
         lines += ["", f"{name}{f' [{default}]' if default else ''}"]
         lines += textwrap.wrap(meaning, 74, initial_indent="    ", subsequent_indent="    ")
     return "\b\n" + "\n".join(line or " " for line in lines)
+
+
+def examples(*lines: str) -> str:
+    """What a command is called with, for the end of its help."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {line}" for line in lines)])
 
 
 SECTIONS = {
@@ -62,9 +68,11 @@ app = typer.Typer(
     cls=Commands,
     help="Keep the media of WhatsApp messages: the database decides, the poller moves bytes.\n\n"
     "Exit codes: 0 done; 1 it could not be done, or something is wrong; 2 a setting or an argument"
-    " is wrong; 130 stopped by Ctrl-C. What changes something asks first; --yes answers, and is"
-    " needed where nobody can be asked. --dry-run changes nothing.",
+    " is wrong; 130 stopped by Ctrl-C; 141 nobody reads the output any more.\n\n"
+    "What changes something asks first; --yes answers, and is needed where nobody can be asked."
+    " --dry-run changes nothing.",
     epilog=settings_help(),
+    context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -74,11 +82,26 @@ app = typer.Typer(
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Change nothing; say what would be done.")]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON, for programs; docs/cli.md has its keys.")
+]
 
 
 def say(line: str = "") -> None:
     sys.stdout.write(line + "\n")
+
+
+def say_json(answer: object, *, indent: int | None = None) -> None:
+    """One value as JSON in ASCII, which no encoding loses and no terminal obeys."""
+    say(json_of(answer, indent=indent))
+
+
+def json_of(answer: object, *, indent: int | None = None) -> str:
+    return json.dumps(answer, default=_to_json, indent=indent)
+
+
+def _to_json(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 def give_up(line: str) -> NoReturn:
@@ -115,7 +138,7 @@ def need_an_answer(*, yes: bool, dry_run: bool) -> None:
 def tell(line: str, answer: Mapping[str, Any], *, as_json: bool, dry_run: bool) -> None:
     """What was done, or with `dry_run` would have been, in a line or as JSON."""
     if as_json:
-        say(json.dumps({**answer, "dry_run": dry_run}, default=str, ensure_ascii=False))
+        say_json({**answer, "dry_run": dry_run})
     else:
         say(f"dry run: {line}" if dry_run else line)
 
@@ -129,6 +152,14 @@ def duration(text: str) -> timedelta:
     if time > timedelta(days=36_500):
         raise typer.BadParameter(f"{text!r} is more than 36500d")
     return time
+
+
+def uuid(text: str) -> UUID:
+    """A media id."""
+    try:
+        return UUID(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no UUID") from None
 
 
 def show_version(wanted: bool) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from dataclasses import asdict
@@ -12,15 +11,15 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, app, duration, say
+from poller.cli.app import FAILED, app, duration, examples, say, say_json
 
 STOPPED = 128 + signal.SIGTERM
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia doctor --within 90s"))
 def doctor(
     as_json: Annotated[
-        bool, typer.Option("--json", help="All findings as one JSON object.")
+        bool, typer.Option("--json", help="Print JSON, for programs: all findings as one object.")
     ] = False,
     within: Annotated[
         timedelta | None,
@@ -58,6 +57,6 @@ def doctor(
     fine = all(one.state != "wrong" for one in made)
     if as_json:
         answer = {"ok": fine, "findings": [asdict(one) for one in made]}
-        say(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
     if not fine:
         raise typer.Exit(FAILED)

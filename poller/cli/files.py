@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from datetime import timedelta
 from typing import Annotated
 from uuid import UUID
 
 import typer
 
-from poller.cli.app import app, connected, duration, say
+from poller.cli.app import app, connected, duration, examples, say, say_json, uuid
 from poller.config import Settings
 
 
-def uuid(text: str) -> UUID:
-    """A media id."""
-    try:
-        return UUID(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no UUID") from None
-
-
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia url 7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10 --expires 30m",
+        'curl -o photo.jpg "$(pgmedia url 7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10)"',
+    )
+)
 def url(
     media_id: Annotated[
         UUID,
@@ -36,14 +32,17 @@ def url(
             parser=duration,
             metavar="TIME",
             help="How long a signed URL works, such as 90s, 30m, 1h or 7d; by default as set in "
-            "media_settings.url_expires.",
+            "media_settings.url_expires. A public URL does not expire.",
         ),
     ] = None,
     download: Annotated[
         bool, typer.Option("--download", help="For saving, also where a browser may show the file.")
     ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="With its expiry and the name of the download, as JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Print JSON, for programs: with its expiry and the name of the download."
+        ),
     ] = False,
 ) -> None:
     """Print a URL of a stored file: the public one, or a signed one where the file is private.
@@ -69,7 +68,7 @@ def url(
             "expires_in_seconds": seconds,
             "attachment_name": made.attachment_name,
         }
-        say(json.dumps(answer, ensure_ascii=False))
+        say_json(answer)
 
     try:
         asyncio.run(run())

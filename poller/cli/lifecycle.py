@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -10,9 +9,22 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, give_up, need_an_answer, say, tell
+from poller.cli.app import (
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    examples,
+    give_up,
+    need_an_answer,
+    say,
+    say_json,
+    tell,
+)
 from poller.cli.operate import attachments, operate
 from poller.records import MediaCleanup
+from poller.text import counted
 
 MOST_DAYS = 36_500
 """A hundred years, as in the database."""
@@ -20,16 +32,26 @@ PASSES = 2
 """What is locked by others may be free when a cleanup looks again."""
 Days = Annotated[
     int,
-    typer.Argument(min=1, max=MOST_DAYS, help="Delete what is older, by the message's time."),
+    typer.Argument(
+        min=1, max=MOST_DAYS, metavar="DAYS", help="Delete what is older, by the message's time."
+    ),
 ]
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia cleanup 365 --type video --dry-run", "pgmedia cleanup 365 --keep-accessed 30 --yes"
+    )
+)
 def cleanup(
     days_old: Days,
     media_type: Annotated[
         list[str] | None,
-        typer.Option("--type", help="Only this media type; may be given more than once."),
+        typer.Option(
+            "--type",
+            metavar="TYPE",
+            help="Only image, audio, video, document or sticker; may be given more than once.",
+        ),
     ] = None,
     keep_accessed: Annotated[
         int | None,
@@ -43,7 +65,7 @@ def cleanup(
 ) -> None:
     """Delete media older than so many days, but for what is held. Files go with their last use.
 
-    Exits with 1 when some could not be deleted.
+    Exits with 1 when some could not be deleted. Needs the role media_admin.
     """
 
     from poller.cli.progress import progress
@@ -54,7 +76,10 @@ def cleanup(
         )
 
     def answer(done: MediaCleanup, line: str) -> None:
-        say(json.dumps({**asdict(done), "dry_run": dry_run}) if as_json else line)
+        if as_json:
+            say_json({**asdict(done), "dry_run": dry_run})
+        else:
+            say(line)
 
     def expected(found: MediaCleanup) -> str:
         return f"{'' if found.is_finished else 'at least '}{attachments(found.attachments)}"
@@ -85,7 +110,11 @@ def cleanup(
         )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia schedule --cleanup-days 365 --cleanup-at 03:30", "pgmedia schedule --off"
+    )
+)
 def schedule(
     cleanup_days: Annotated[
         int | None,
@@ -112,7 +141,7 @@ def schedule(
 ) -> None:
     """Let pg_cron run maintenance every minute, and clean up once a day if asked.
 
-    Called again, the last call counts: what it does not say is reset.
+    Called again, the last call counts: what it does not say is reset. Needs the role media_admin.
     """
     if off:
         if cleanup_days or cleanup_at or keep_accessed:
@@ -138,23 +167,36 @@ def schedule(
         say("daily cleanup: none")
         return
     kept = is_set["cleanup_keep_accessed_days"]
+    touched = (
+        f"but for what was touched within {counted(kept, 'day')}" if kept else "touched or not"
+    )
     say(
         f"daily cleanup: from {is_set['cleanup_at'][:5]} UTC, of media older than"
-        f" {is_set['cleanup_days']} days"
-        + (f", but for what was touched within {kept} days" if kept else ", touched or not")
+        f" {counted(is_set['cleanup_days'], 'day')}, {touched}"
     )
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia settings lease",
+        'pgmedia settings lease "2 minutes"',
+        "pgmedia settings lease --reset",
+    )
+)
 def settings(
-    name: Annotated[str | None, typer.Argument(help="One setting; all without it.")] = None,
-    value: Annotated[str | None, typer.Argument(help="What to set it to.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="One setting; all without it.")
+    ] = None,
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="What to set it to.")] = None,
     reset: Annotated[bool, typer.Option("--reset", help="Set it to its default.")] = False,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show the settings in the database, or change one. The environment's: pgmedia --help."""
+    """Show the settings in the database, or change one. The environment's: pgmedia --help.
+
+    Needs the role media_admin.
+    """
     if reset and (name is None or value is not None):
         raise typer.BadParameter("--reset goes with the name of a setting and no value")
     if name is not None and (reset or value is not None):
@@ -171,9 +213,14 @@ def settings(
     if not rows:
         raise typer.BadParameter(f"no setting {name!r}; pgmedia settings lists them")
     if as_json:
-        say(json.dumps([asdict(one) for one in rows]))
+        say_json([asdict(one) for one in rows])
         return
     for one in rows:
-        default = "" if one.value == one.default_value else f"  [{one.default_value}]"
-        say(f"{one.name} = {'' if one.value is None else one.value}{default}")
+        changed = one.value != one.default_value
+        default = f"  [default: {_shown(one.default_value)}]" if changed else ""
+        say(f"{one.name} = {_shown(one.value)}{default}")
         say(textwrap.fill(one.meaning, 76, initial_indent="    ", subsequent_indent="    "))
+
+
+def _shown(value: str | None) -> str:
+    return "not set" if value is None else value

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, NoReturn, TypeVar
 from uuid import UUID
 
 import typer
@@ -19,17 +18,30 @@ from poller.cli.app import (
     ask,
     connected,
     duration,
+    examples,
     give_up,
     say,
+    say_json,
     tell,
+    uuid,
 )  # fmt: skip
 from poller.config import Settings
 from poller.db import Database
-from poller.text import plain
+from poller.text import counted, plain
 
 Answer = TypeVar("Answer")
-MediaId = Annotated[UUID, typer.Argument(help="The id that queue_media_processing returned.")]
-Scope = Annotated[str, typer.Argument(help="storage, whatsapp:<phone number id> or poller:<name>.")]
+AT_ONCE, MOST = 1000, 1_000_000
+"""How many a retry queues again, unless told, and at most."""
+MediaId = Annotated[
+    UUID,
+    typer.Argument(
+        parser=uuid, metavar="MEDIA_ID", help="The id that queue_media_processing returned."
+    ),
+]
+Scope = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="storage, whatsapp:<phone number id> or poller:<name>."),
+]
 
 
 def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
@@ -43,14 +55,30 @@ def operate(call: Callable[[Database], Awaitable[Answer]]) -> Answer:
     return asyncio.run(run())
 
 
+def no_such_media(media_id: UUID) -> NoReturn:
+    give_up(
+        f"no media with id {media_id}. queue_media_processing returned the id,"
+        " get_media_by_message(message_id) lists those of a message, and pgmedia status shows what"
+        " failed last"
+    )
+
+
 def attachments(count: int) -> str:
-    return f"{count:,} attachment{'' if count == 1 else 's'}"
+    return counted(count, "attachment")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia retry 7f3c2a54-5a0e-4f0e-8f3d-2f3f0b8a7a10",
+        "pgmedia retry --failed --code media_url_expired --since 2h --dry-run",
+    )
+)
 def retry(
     media_id: Annotated[
-        UUID | None, typer.Argument(help="One attachment that failed or was cancelled.")
+        UUID | None,
+        typer.Argument(
+            parser=uuid, metavar="MEDIA_ID", help="One attachment that failed or was cancelled."
+        ),
     ] = None,
     failed: Annotated[
         bool, typer.Option("--failed", help="All that failed, oldest first, in place of one.")
@@ -60,36 +88,49 @@ def retry(
     ] = None,
     since: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="TIME", help="Only failed within 90s, 30m, 2h, 7d."),
+        typer.Option(
+            parser=duration, metavar="TIME", help="Only what failed in the last 90s, 30m, 2h or 7d."
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="This many at most.")] = 1000,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST, metavar="NUMBER", help=f"So many at most; else {AT_ONCE}."),
+    ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Queue again what failed: one attachment, or all of them, with all their attempts."""
+    """Queue again what failed: one attachment, or all of them, with all their attempts.
+
+    Needs the role media_admin.
+    """
     if (media_id is not None) == failed:
         raise typer.BadParameter("pass either the id of an attachment or --failed")
     if media_id is not None:
-        if code or since:
-            raise typer.BadParameter("--code and --since go with --failed")
+        if code is not None or since is not None or limit is not None:
+            raise typer.BadParameter("--code, --since and --limit go with --failed")
         ask(f"Queue media {media_id} again?", yes=yes, dry_run=dry_run)
         _retry_one(media_id, dry_run=dry_run, as_json=as_json)
         return
 
+    at_most = limit or AT_ONCE
+
     def run(*, dry: bool) -> int:
         return operate(
-            lambda database: database.retry_failed(code, since, limit, dry_run=dry),
+            lambda database: database.retry_failed(code, since, at_most, dry_run=dry),
         )
 
     if dry_run:
         count = run(dry=True)
         line = f"{attachments(count)} would be queued again"
-        say(json.dumps({"queued": count, "dry_run": True}) if as_json else line)
+        if as_json:
+            say_json({"queued": count, "dry_run": True})
+        else:
+            say(line)
         return
     ask(lambda: f"Queue {attachments(run(dry=True))} again?", yes=yes, dry_run=dry_run)
     count = run(dry=False)
-    line = f"{attachments(count)} queued again{'; there may be more' if count == limit else ''}"
+    line = f"{attachments(count)} queued again{'; there may be more' if count == at_most else ''}"
     tell(line, {"queued": count}, as_json=as_json, dry_run=False)
 
 
@@ -103,7 +144,7 @@ def _retry_one(media_id: UUID, *, dry_run: bool, as_json: bool) -> None:
         line, answer = f"media {media_id}: queued again", {"media_id": media_id, "done": "queued"}
         tell(line, answer, as_json=as_json, dry_run=dry_run)
     elif found is None:
-        give_up(f"media {media_id} does not exist")
+        no_such_media(media_id)
     elif found["status"] in ("failed", "cancelled"):
         give_up(
             f"media {media_id} is {found['status']} and cannot be queued again: its work has left"
@@ -117,15 +158,31 @@ def _retry_one(media_id: UUID, *, dry_run: bool, as_json: bool) -> None:
 def cancel(
     media_id: MediaId, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Stop work on an attachment, also while a poller is at it. `retry` takes it up again."""
+    """Stop work on an attachment, also while a poller is at it. `retry` takes it up again.
+
+    Needs the role media_admin.
+    """
     ask(f"Cancel media {media_id}?", yes=yes, dry_run=dry_run)
-    if not operate(lambda database: database.cancel(media_id, dry_run=dry_run)):
-        give_up(f"media {media_id} has no work to stop")
+
+    async def run(database: Database) -> tuple[bool, dict[str, Any] | None]:
+        cancelled = await database.cancel(media_id, dry_run=dry_run)
+        return cancelled, await database.media_status(media_id)
+
+    cancelled, found = operate(run)
+    if found is None:
+        no_such_media(media_id)
+    if not cancelled:
+        give_up(f"media {media_id} is {found['status']}: there is no work to stop")
     answer = {"media_id": media_id, "done": "cancelled"}
     tell(f"media {media_id}: cancelled", answer, as_json=as_json, dry_run=dry_run)
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        'pgmedia pause whatsapp:106540352242922 --reason "moving house" --for 10m',
+        "pgmedia pause storage",
+    )
+)
 def pause(
     scope: Scope,
     reason: Annotated[
@@ -133,13 +190,21 @@ def pause(
     ] = None,
     pause_for: Annotated[
         timedelta | None,
-        typer.Option("--for", parser=duration, metavar="TIME", help="90s, 30m, 7d; 1h by default."),
+        typer.Option(
+            "--for",
+            parser=duration,
+            metavar="TIME",
+            help="For how long, such as 90s, 30m or 7d; else 1h.",
+        ),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let every poller leave a source alone for a time. A pause that runs is only made longer."""
+    """Let every poller leave a source alone for a time. A pause that runs is only made longer.
+
+    Needs the role media_admin.
+    """
     ask(f"Pause {plain(scope)}?", yes=yes, dry_run=dry_run)
     until = operate(lambda database: database.pause(scope, reason, pause_for, dry_run=dry_run))
     line = f"{plain(scope)} is paused until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -151,9 +216,12 @@ def pause(
 def resume(
     scope: Scope, yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False
 ) -> None:
-    """Lift the pause of a source at once. One job goes first; when the source works, all follow."""
+    """Lift the pause of a source at once. One job goes first; when the source works, all follow.
+
+    Needs the role media_admin.
+    """
     ask(f"Resume {plain(scope)}?", yes=yes, dry_run=dry_run)
     if not operate(lambda database: database.resume(scope, dry_run=dry_run)):
-        give_up(f"{plain(scope)} was not paused")
+        give_up(f"{plain(scope)} was not paused: pgmedia status shows what is")
     line = f"{plain(scope)} is resumed; one job goes first"
     tell(line, {"scope": scope, "done": "resumed"}, as_json=as_json, dry_run=dry_run)

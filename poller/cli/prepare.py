@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import aclosing
 from dataclasses import asdict
 from typing import Annotated
@@ -12,16 +11,30 @@ import asyncpg
 import typer
 
 from poller import __version__
-from poller.cli.app import DONE, FAILED, AsJson, DryRun, Yes, app, ask, connected, say
+from poller.cli.app import (
+    DONE,
+    FAILED,
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    connected,
+    examples,
+    say,
+    say_json,
+)
 from poller.config import Settings
 from poller.db import Database
+from poller.text import counted
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia migrate --dry-run"))
 def migrate(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) -> None:
     """Bring the database to this version: migrations, functions, and a check of the result.
 
-    Exits with 1 when the database then differs from a fresh installation.
+    Exits with 1 when the database then differs from a fresh installation. Needs the login that owns
+    the schema.
     """
     from poller.migrate import migrate as run
     from poller.migrate import pending_migrations
@@ -46,7 +59,8 @@ def migrate(yes: Yes = False, dry_run: DryRun = False, as_json: AsJson = False) 
     for difference in done.differences:
         say(difference)
     if done.differences:
-        say(f"the schema differs from version {__version__} in {len(done.differences)} places")
+        places = counted(len(done.differences), "place")
+        say(f"the schema differs from version {__version__} in {places}")
         raise typer.Exit(FAILED)
     say(f"the schema is that of version {__version__}")
 
@@ -55,10 +69,10 @@ def _tell_migrated(applied: list[str], differences: list[str], *, dry_run: bool)
     answer = {
         "version": __version__, "applied": applied, "differences": differences, "dry_run": dry_run
     }  # fmt: skip
-    say(json.dumps(answer, ensure_ascii=False))
+    say_json(answer)
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia buckets --check"))
 def buckets(
     check: Annotated[
         bool, typer.Option("--check", "--dry-run", help="Change nothing; exit 1 on a difference.")
@@ -85,7 +99,7 @@ def buckets(
                     differs = check and change.action in {"created", "changed"}
                     action = "differs" if differs else change.action
                     if as_json:
-                        say(json.dumps({**asdict(change), "action": action, "dry_run": check}))
+                        say_json({**asdict(change), "action": action, "dry_run": check})
                         continue
                     if action == "failed":
                         why = "; ".join(change.differences)
@@ -145,4 +159,4 @@ def _tell_project_url(
     answer = {
         "project_url": url, "action": action, "was": known, "rebuilt": rebuilt, "dry_run": dry_run
     }  # fmt: skip
-    say(json.dumps(answer, ensure_ascii=False))
+    say_json(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
 from datetime import timedelta
 from typing import Annotated
@@ -11,34 +10,60 @@ from uuid import UUID
 
 import typer
 
-from poller.cli.app import AsJson, DryRun, Yes, app, ask, connected, duration, say
-from poller.cli.files import uuid
+from poller.cli.app import (
+    AsJson,
+    DryRun,
+    Yes,
+    app,
+    ask,
+    connected,
+    duration,
+    examples,
+    say,
+    say_json,
+    uuid,
+)
 from poller.cli.operate import attachments, operate
 from poller.config import Settings
 from poller.db import Database
 
 MESSAGES_A_PAGE = 1000
+PRIORITY = 5
 COUNTS = ("queued", "failed", "expired", "deleted", "unusable")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia queue 0b6dfd09-9c2c-4b8e-9d59-1c1f4f3f1c55 1003383421387256",
+        "pgmedia queue --missing --since 7d --dry-run",
+    )
+)
 def queue(
     message_id: Annotated[
-        UUID | None, typer.Argument(parser=uuid, metavar="MESSAGE_ID", help="messages.id")
+        UUID | None,
+        typer.Argument(parser=uuid, metavar="MESSAGE_ID", help="Its id in the table messages."),
     ] = None,
     whatsapp_media_id: Annotated[
         str | None, typer.Argument(metavar="WHATSAPP_MEDIA_ID", help="Its id in the webhook.")
     ] = None,
-    priority: Annotated[int, typer.Option(min=1, max=10, help="1 goes first.")] = 5,
+    priority: Annotated[
+        int | None,
+        typer.Option(min=1, max=10, metavar="NUMBER", help="1 goes first, 10 last; else 5."),
+    ] = None,
     missing: Annotated[
         bool, typer.Option("--missing", help="All that messages speak of and no media row knows.")
     ] = False,
     since: Annotated[
         timedelta | None,
-        typer.Option(parser=duration, metavar="TIME", help="Only of messages within 12h, 7d."),
+        typer.Option(
+            parser=duration,
+            metavar="TIME",
+            help="With --missing: only of messages of the last 12h or 7d.",
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="With --missing: end when so many are queued.")
+        int | None,
+        typer.Option(min=1, metavar="NUMBER", help="With --missing: end when so many are queued."),
     ] = None,
     yes: Yes = False,
     dry_run: DryRun = False,
@@ -52,20 +77,22 @@ def queue(
     if missing:
         if message_id or whatsapp_media_id:
             raise typer.BadParameter("--missing goes without a message")
+        if priority is not None:
+            raise typer.BadParameter("--priority goes with a message, not with --missing")
         _queue_missing(since, limit, yes=yes, dry_run=dry_run, as_json=as_json)
         return
     if message_id is None or whatsapp_media_id is None:
         raise typer.BadParameter("pass MESSAGE_ID and WHATSAPP_MEDIA_ID, or --missing")
-    if since or limit:
+    if since is not None or limit is not None:
         raise typer.BadParameter("--since and --limit go with --missing")
     ask("Queue this attachment?", yes=yes, dry_run=dry_run)
     media_id = operate(
         lambda database: database.queue_media(
-            message_id, whatsapp_media_id, priority, dry_run=dry_run
+            message_id, whatsapp_media_id, priority or PRIORITY, dry_run=dry_run
         )
     )
     if as_json:
-        say(json.dumps({"media_id": None if dry_run else str(media_id), "dry_run": dry_run}))
+        say_json({"media_id": None if dry_run else media_id, "dry_run": dry_run})
     else:
         say("it would be queued" if dry_run else f"media {media_id}: queued")
 
@@ -78,10 +105,11 @@ def _queue_missing(
     ask("Queue all media that is missing?", yes=yes, dry_run=dry_run)
     settings = Settings.from_env()
     found: Counter[str] = Counter()
+    looked_at = messages = 0
 
     async def run() -> None:
+        nonlocal looked_at, messages
         after: UUID | None = None
-        looked_at = messages = 0
         async with connected(settings) as database:
             with progress("messages read") as report:
                 while True:
@@ -97,12 +125,19 @@ def _queue_missing(
 
     try:
         asyncio.run(run())
-    finally:
-        if as_json:
-            say(json.dumps({**{name: found[name] for name in COUNTS}, "dry_run": dry_run}))
-        else:
-            for line in _lines(found, dry_run=dry_run):
-                say(line)
+    except BaseException:
+        if looked_at:  # what is queued stays queued
+            _tell(found, dry_run=dry_run, as_json=as_json)
+        raise
+    _tell(found, dry_run=dry_run, as_json=as_json)
+
+
+def _tell(found: Counter[str], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        say_json({**{name: found[name] for name in COUNTS}, "dry_run": dry_run})
+        return
+    for line in _lines(found, dry_run=dry_run):
+        say(line)
 
 
 async def _page_size(
@@ -125,7 +160,7 @@ def _lines(found: Counter[str], *, dry_run: bool) -> list[str]:
         " them no longer",
         "failed": "lost by WhatsApp, which said so in the message",
         "deleted": "left alone, as somebody deleted them",
-        "unusable": "that could not be used",
+        "unusable": "left out: malformed, or refused by a constraint or trigger of the table",
     }
     return [
         f"{attachments(found[name])} {text}"

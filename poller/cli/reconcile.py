@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
 from collections import Counter
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -20,17 +18,21 @@ from poller.cli.app import (
     Yes,
     app,
     connected,
+    examples,
+    json_of,
     need_an_answer,
     say,
 )
 from poller.config import Settings
 from poller.records import Difference, Fix, StoredFile
-from poller.text import plain
+from poller.text import counted, plain
 
 KINDS = ("orphan", "missing", "differs")
 
 
-@app.command()
+@app.command(
+    epilog=examples("pgmedia reconcile --bucket images", "pgmedia reconcile --fix --dry-run")
+)
 def reconcile(
     fix: Annotated[
         bool,
@@ -43,9 +45,10 @@ def reconcile(
     yes: Yes = False,
     dry_run: DryRun = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, the totals last.")
+        bool,
+        typer.Option("--json", help="Print JSON, for programs: an object a line, the totals last."),
     ] = False,
-    bucket: Annotated[str | None, typer.Option(help="This bucket only.")] = None,
+    bucket: Annotated[str | None, typer.Option(metavar="BUCKET", help="This one only.")] = None,
 ) -> None:
     """Find files without a row, rows without a file, and files of another size or type.
 
@@ -115,7 +118,7 @@ class Report:
 
     def found(self, one: Difference) -> None:
         if self._as_json:
-            self._say(json.dumps(asdict(one), default=datetime.isoformat))
+            self._say(json_of(asdict(one)))
         else:
             self._row(one.difference, one, _detail(one))
         self.differences[one.difference] += 1
@@ -125,7 +128,7 @@ class Report:
         """Tell of a file that seems to differ, and of which storage did not say."""
         if self._as_json:
             place = {"bucket_name": one.bucket_name, "storage_path": one.storage_path}
-            self._say(json.dumps({"difference": "unknown", **place, "problem": one.problem}))
+            self._say(json_of({"difference": "unknown", **place, "problem": one.problem}))
         else:
             self._row("unknown", one, one.problem or "")
         self.unknowns += 1
@@ -135,7 +138,7 @@ class Report:
         self.outcomes[one.outcome] += (one.attachments or 1) - (one.expired or 0)
         self.outcomes["expired"] += one.expired or 0
         if self._as_json:
-            self._say(json.dumps(asdict(one)))
+            self._say(json_of(asdict(one)))
         elif not one.done:
             self._say(
                 f"not fixed: {plain(one.bucket_name)}/{plain(one.storage_path)}: {one.outcome}"
@@ -143,8 +146,8 @@ class Report:
 
     def plan(self) -> str:
         return (
-            f"Remove {_count(self.differences['orphan'], 'file')} and download"
-            f" {_count(self._attachments, 'attachment')} again"
+            f"Remove {counted(self.differences['orphan'], 'file')} and download"
+            f" {counted(self._attachments, 'attachment')} again"
         )
 
     def totals(self) -> None:
@@ -156,23 +159,23 @@ class Report:
                 "fixed": fixed, "expired": self.outcomes["expired"], "left": left,
                 "dry_run": self._dry_run,
             }  # fmt: skip
-            self._say(json.dumps({"totals": totals}))
+            self._say(json_of({"totals": totals}))
             return
         found = ", ".join(f"{number:,} {kind}" for kind, number in kinds.items())
         if self.unknowns:
             found += f", {self.unknowns:,} unknown"
-        self._say(f"{_count(self.files, 'file')} in storage: {found}")
+        self._say(f"{counted(self.files, 'file')} in storage: {found}")
         if self.foreign:
-            self._say(f"{_count(self.foreign, 'file')} that pgmedia did not make, left alone")
+            self._say(f"{counted(self.foreign, 'file')} that pgmedia did not make, left alone")
         if fixed or left:
             self._say(
-                f"{_count(self.outcomes['removal queued'], 'file')} queued for removal,"
-                f" {_count(self.outcomes['queued again'], 'attachment')} queued again,"
+                f"{counted(self.outcomes['removal queued'], 'file')} queued for removal,"
+                f" {counted(self.outcomes['queued again'], 'attachment')} queued again,"
                 f" {left:,} not fixed"
             )
         if expired := self.outcomes["expired"]:
             self._say(
-                f"{_count(expired, 'attachment')} failed as media_expired: WhatsApp keeps them"
+                f"{counted(expired, 'attachment')} failed as media_expired: WhatsApp keeps them"
                 " no longer"
             )
 
@@ -191,7 +194,7 @@ def _detail(one: Difference) -> str:
     size, kind = _bytes(one.file_size), plain(one.mime_type or "type unknown")
     if one.difference == "orphan":
         return f"{size}, {kind}, of {one.changed_at:%Y-%m-%d %H:%M} UTC"
-    attachments, expected = _count(one.attachments, "attachment"), _bytes(one.expected_size)
+    attachments, expected = counted(one.attachments, "attachment"), _bytes(one.expected_size)
     if one.difference == "missing":
         return f"{attachments}, {expected}, {one.expected_type}"
     wrong = [
@@ -207,10 +210,6 @@ def _detail(one: Difference) -> str:
 
 def _bytes(size: int | None) -> str:
     return "size unknown" if size is None else f"{size:,} bytes"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 async def _agreed(question: str) -> bool:

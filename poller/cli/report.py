@@ -2,31 +2,43 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from poller.cli.app import app, give_up, say
+from poller.cli.app import app, examples, give_up, say
 from poller.cli.operate import operate
-from poller.figures import plural
 from poller.report import Report, read_report, report_json
+from poller.text import counted
 
 MOST_DAYS = 400
 """As long as the views remember by default."""
-STANDARD_OUTPUT = Path("-")
+STANDARD_OUTPUT, DEFAULT_FILE = Path("-"), Path("report.html")
 
 
-@app.command()
+@app.command(
+    epilog=examples(
+        "pgmedia report --days 90 -o report.html", "pgmedia report --json | jq .failures"
+    )
+)
 def report(
     days: Annotated[
-        int, typer.Option(min=1, max=MOST_DAYS, help="How many days, today included.")
+        int, typer.Option(min=1, max=MOST_DAYS, metavar="DAYS", help="How many, today included.")
     ] = 30,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The file to write; - for standard output.")
-    ] = Path("report.html"),
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The page to write, report.html unless named; - for standard output.",
+        ),
+    ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the figures as JSON, in place of a page.")
+        bool,
+        typer.Option("--json", help="Print JSON, for programs: the figures, in place of a page."),
     ] = False,
 ) -> None:
     """Write a page about files, storage, failures and times, for a manager to read.
@@ -39,6 +51,8 @@ def report(
         return operate(lambda database: read_report(database, days))
 
     if as_json:
+        if output is not None:
+            raise typer.BadParameter("--json prints, so it goes without --output")
         say(report_json(read()))
         return
     try:
@@ -46,8 +60,13 @@ def report(
     except ImportError as error:
         give_up(f"{error.name} is missing: pip install 'pgmedia[report]'")
     found = read()
+    page = report_page(found).encode()
     if output == STANDARD_OUTPUT:
-        say(report_page(found))
+        sys.stdout.buffer.write(page + b"\n")
     else:
-        output.write_text(report_page(found), encoding="utf-8")
-        say(f"{output}: {plural(found.total('files'), 'file')} in {plural(days, 'day')}")
+        output = output or DEFAULT_FILE
+        try:
+            output.write_bytes(page)
+        except OSError as error:
+            give_up(f"cannot write {output}: {error.strerror}")
+        say(f"{output}: {counted(found.total('files'), 'file')} in {counted(days, 'day')}")

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import DryRun, Yes, app, ask, give_up
+from poller.cli.app import DryRun, Yes, app, ask, examples, give_up
 from poller.config import Settings
 from poller.logs import log_to_stderr, secrets_of
 
@@ -19,13 +19,16 @@ def start_log(settings: Settings, name: str) -> None:
     log_to_stderr(settings.pgmedia_log_format, secrets_of(settings), process)
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia poll --drain"))
 def poll(
     drain: Annotated[
         bool, typer.Option("--drain", help="Stop when nothing is due, as for a run by cron.")
     ] = False,
 ) -> None:
-    """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once)."""
+    """Fetch, check and store what is queued, until stopped (SIGTERM; twice to stop at once).
+
+    Needs the role media_poller.
+    """
     from poller.event_loop import run_fast
     from poller.poll import poll as run
     from poller.serving import ListenError
@@ -40,7 +43,10 @@ def poll(
 
 @app.command()
 def webhook() -> None:
-    """Serve Meta's webhook: check the signature, store the call, queue its media."""
+    """Serve Meta's webhook: check the signature, store the call, queue its media.
+
+    Needs the role media_client.
+    """
     from poller.event_loop import run_fast
     from poller.serving import ListenError
     from poller.webhook import serve
@@ -53,14 +59,17 @@ def webhook() -> None:
         give_up(str(error))
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia demo --messages 50 --keep"))
 def demo(
     folder: Annotated[
         Path,
-        typer.Option(help="Where the stand-in storage keeps its files; one of a demo is emptied."),
+        typer.Option(
+            metavar="FOLDER",
+            help="Where the stand-in storage keeps its files; one of a demo is emptied.",
+        ),
     ] = Path("sandbox"),
     messages: Annotated[
-        int, typer.Option(min=1, max=100_000, help="How many messages to send.")
+        int, typer.Option(min=1, max=100_000, metavar="NUMBER", help="How many to send.")
     ] = 200,
     keep: Annotated[
         bool | None,

@@ -3,33 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from poller.cli.app import app, duration, give_up, say
-from poller.cli.operate import MediaId, operate
+from poller.cli.app import AsJson, app, duration, examples, say, say_json
+from poller.cli.operate import MediaId, no_such_media, operate
 from poller.cli.story_view import story_view
 from poller.config import Settings
 from poller.db import Database
 from poller.text import all_plain
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+EVERY = timedelta(seconds=2)
 
 
-@app.command()
+@app.command(epilog=examples("pgmedia status --watch", "pgmedia status --json | jq .queue"))
 def status(
     as_json: AsJson = False,
     watching: Annotated[
         bool, typer.Option("--watch", help="On the whole terminal, until q or Ctrl-C.")
     ] = False,
     every: Annotated[
-        timedelta,
-        typer.Option(parser=duration, metavar="TIME", help="With --watch: how often, as 5s."),
-    ] = "2s",  # pyright: ignore[reportArgumentType] - typer parses it
+        timedelta | None,
+        typer.Option(
+            parser=duration, metavar="TIME", help="With --watch: how often, such as 5s; else 2s."
+        ),
+    ] = None,
 ) -> None:
     """Show the queue, pauses, pollers, failures and storage.
 
@@ -41,11 +42,13 @@ def status(
 
         if as_json or not sys.stdout.isatty():
             raise typer.BadParameter("--watch is for a terminal, and goes without --json")
-        asyncio.run(watch(Settings.from_env(), max(1.0, every.total_seconds())))
+        asyncio.run(watch(Settings.from_env(), max(1.0, (every or EVERY).total_seconds())))
         return
+    if every is not None:
+        raise typer.BadParameter("--every goes with --watch")
     stats = operate(Database.storage_stats)
     if as_json:
-        say(json.dumps(stats, indent=2))
+        say_json(stats, indent=2)
     else:
         from rich.console import Console
 
@@ -76,9 +79,9 @@ def show(media_id: MediaId, as_json: AsJson = False) -> None:
 
     found, trail = operate(read)
     if found is None and not trail:
-        give_up(f"media {media_id} does not exist")
+        no_such_media(media_id)
     if as_json:
-        say(json.dumps({"status": found, "audit_trail": trail}, indent=2, default=str))
+        say_json({"status": found, "audit_trail": trail}, indent=2)
     else:
         for line in story_view(media_id, all_plain(found), all_plain(trail), words):
             say(line)

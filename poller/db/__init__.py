@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poller.db.catalog import Server, read_server
+from poller.db.catalog import Server, read_server, what_it_needs
 from poller.db.figures import Figures
 from poller.db.jobs import Jobs, LeaseLostError
 from poller.db.lifecycle import Lifecycle
@@ -23,6 +23,7 @@ __all__ = [
     "WrongProjectError",
     "has_own_session",
     "read_server",
+    "what_it_needs",
 ]
 
 

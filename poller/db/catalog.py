@@ -61,6 +61,40 @@ class Server:
     pg_cron: Literal["here", "available", "absent"]
 
 
+ROLES_OF = """
+    select session_user::text as login, quote_ident(session_user) as quoted, array(
+        select r.rolname::text
+        from pg_proc p
+        cross join aclexplode(p.proacl) x
+        join pg_roles r on r.oid = x.grantee
+        where p.pronamespace = 'public'::regnamespace
+            and p.proname = $1
+            and r.rolname in ('media_reader', 'media_poller', 'media_client', 'media_admin')
+        order by r.rolname = 'media_admin', r.rolname) as roles
+"""
+
+
+async def what_it_needs(dsn: str, function: str) -> str | None:
+    """Which role a login lacks that may not call a function; None for one that no role may call.
+
+    Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login.
+    """
+    connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10, statement_cache_size=0)
+    try:
+        row = await connection.fetchrow(ROLES_OF, function)
+        assert row is not None  # noqa: S101 - it is one row
+    finally:
+        connection.terminate()
+    if not row["roles"]:
+        return None
+    least, *others = row["roles"]
+    also = f" (or {', '.join(others)})" if others else ""
+    return (
+        f"the login {row['login']} needs the role {least}{also}: run, as the owner of the"
+        f" database, grant {least} to {row['quoted']}"
+    )
+
+
 async def read_server(dsn: str) -> Server:
     """Connect and ask. Raises one of DATABASE_AWAY, or asyncpg's errors for a refused login."""
     connection = await asyncpg.connect(dsn, timeout=10, command_timeout=10, statement_cache_size=0)

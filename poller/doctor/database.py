@@ -14,7 +14,7 @@ from poller.doctor.findings import Findings
 from poller.figures import webhook_lines
 from poller.migrate import schema_differences
 from poller.records import BucketPolicy
-from poller.text import all_plain, describe_error, plain
+from poller.text import all_plain, counted, describe_error, plain
 from poller.troubles import troubles
 
 DATABASE_CHECKS = ("role", "listen", "pg_cron", "schema", "pollers", "public URLs")
@@ -111,7 +111,7 @@ async def _check_schema(database: Database, findings: Findings) -> None:
         if differences:
             findings.wrong(
                 "schema",
-                f"differs from version {__version__} in {len(differences)} places"
+                f"differs from version {__version__} in {counted(len(differences), 'place')}"
                 f" ({_few(differences)}): run pgmedia migrate",
             )
         else:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from rich.console import Console
 
 from poller.cli.progress import progress
+from poller.errors import OperatorError
 from poller.migrate import migrate
 from poller.sandbox.demo_folder import demo_folder, written
 from poller.sandbox.demo_messages import PHONE_NUMBER_ID, send_messages
@@ -172,7 +173,7 @@ async def _work(world: World, connection: Any, messages: int) -> list[UUID]:
                 settled = await connection.fetchval(SETTLED, media)
                 report(settled, messages)
                 if poller.returncode is not None:
-                    raise RuntimeError(f"the poller ended with exit code {poller.returncode}")
+                    raise OperatorError(f"the poller ended with exit code {poller.returncode}")
                 await asyncio.sleep(0.05)
     finally:
         await _stop(poller)
@@ -195,7 +196,7 @@ async def _run_to_end(world: World, *command: str, **changes: str) -> None:
     finally:
         await _stop(process)
     if process.returncode != 0:
-        raise RuntimeError(f"pgmedia {command[0]} ended with exit code {process.returncode}")
+        raise OperatorError(f"pgmedia {command[0]} ended with exit code {process.returncode}")
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

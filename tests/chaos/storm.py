@@ -57,6 +57,9 @@ FROZEN_SECONDS = 3
 """Longer than a lease."""
 WEBHOOK = 5
 """Messages of one webhook, queued in one transaction."""
+OPERATIONS = (
+    ["delete_media"], ["cancel_media"], ["cancel_media", "retry_media"], ["retry_media"],
+)  # fmt: skip
 AT_WORK = "at once"
 """What a poller logs when it begins."""
 
@@ -210,10 +213,11 @@ class Storm:
                 await self._operate(chance, chance.choice(queued[-50:]))
 
     async def _operate(self, chance: random.Random, one: Attachment) -> None:
-        name = chance.choice(["delete_media", "cancel_media", "cancel_media", "retry_media"])
-        one.deleted |= name == "delete_media"
-        one.cancelled |= name == "cancel_media"
-        await self.ask(lambda db: db.execute(f"select {name}($1)", one.media))
+        calls = chance.choice(OPERATIONS)
+        one.deleted |= "delete_media" in calls
+        one.cancelled |= "cancel_media" in calls
+        for call in calls:
+            await self.ask(lambda db, call=call: db.execute(f"select {call}($1)", one.media))
 
     async def _age(self, over: asyncio.Task[None]) -> None:
         while not over.done():

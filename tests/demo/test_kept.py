@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,9 @@ from poller.sandbox.whatsapp import WhatsAppApi
 from tests.demo.conftest import Start
 from tests.docs.conftest import BIN, run_in_shell
 from tests.docs.fences import fences
+
+TYPE = re.compile(r"^(\w+ .*?) +\d+ ms +\d+ ms$", re.MULTILINE)
+"""A media type in the demo's table: its files and bytes, and how long they took."""
 
 
 async def test_on_a_terminal_it_asks_nothing_and_stays_up(start: Start) -> None:
@@ -45,6 +49,11 @@ async def test_its_commands_and_the_readme_work_on_it(start: Start) -> None:
         command = await demo.shown(rf"^\S*pgmedia ({name}.*)")
         ran = await run_in_shell(f"pgmedia {command}", environment, folder)
         assert ran.code == 0, ran.output
+        if name == "status":  # both tell the same of the same files
+            told = " ".join(ran.output.split())
+            rows = TYPE.findall(demo.output.read_text())
+            assert rows
+            assert [row for row in rows if " ".join(row.split()) not in told] == []
     db: Any = await asyncpg.connect(dsn)
     media = await db.fetchval(queue)
     poll = await run_in_shell("pgmedia poll --drain", environment, folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ from tests.deploy.files import (
 )
 
 KUBERNETES = "1.31"
+CONTAINERS_PORT = 19400
+EXPORTERS = range(9090, 10_000)
+"""Prometheus, what belongs to it, and all that its list of default ports has given out."""
+FIRST_EPHEMERAL_PORT = 32_768
 SUFFIXES = {
     "counter": ["_total"], "histogram": ["_bucket", "_count", "_sum"], "info": ["_info"],
 }  # fmt: skip
@@ -77,7 +82,42 @@ def test_probes_ask_what_is_answered() -> None:
             assert probe["path"] == path
             assert path in answered
             assert f"PGMEDIA_METRICS_PORT={ports[probe['port']]}" in DOCKERFILE.read_text("utf-8")
-    assert "127.0.0.1:9090/healthz" in DOCKERFILE.read_text("utf-8")
+        assert ports["metrics"] == CONTAINERS_PORT
+    for name in ("poller", "webhook"):
+        (file,) = [file for file in MANIFESTS if file.name == f"{name}.yaml"]
+        assert load(file)[0]["spec"]["template"]["metadata"]["annotations"] == {
+            "prometheus.io/scrape": "true", "prometheus.io/port": str(CONTAINERS_PORT),
+        }  # fmt: skip
+
+
+def unit(name: str) -> str:
+    (file,) = [file for file in UNITS if file.name == name]
+    return file.read_text("utf-8")
+
+
+def port_of(instance: int) -> int:
+    """The port that the unit of a poller sets, as systemd and the shell make it."""
+    (script,) = re.findall(
+        r"^ExecStart=/bin/sh -c '(.*)'$", unit("pgmedia-poller@.service"), re.MULTILINE
+    )
+    script = script.replace("$$", "$").replace("%i", str(instance))
+    assert script.endswith(" exec /opt/pgmedia/bin/pgmedia poll")
+    shown = script.replace("/opt/pgmedia/bin/pgmedia poll", "printenv PGMEDIA_METRICS_PORT")
+    done = subprocess.run(["/bin/sh", "-c", shown], capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def test_each_process_on_a_machine_has_a_port_of_its_own_that_no_exporter_has() -> None:
+    (webhook,) = re.findall(
+        r"^Environment=PGMEDIA_METRICS_PORT=(\d+)$", unit("pgmedia-webhook.service"), re.MULTILINE
+    )
+    ports = [int(webhook), *(port_of(instance) for instance in range(1, 100))]
+
+    assert len(set(ports)) == 100
+    assert ports[0] == CONTAINERS_PORT
+    for port in ports:
+        assert 1024 <= port < FIRST_EPHEMERAL_PORT
+        assert port not in EXPORTERS
 
 
 def test_no_pod_is_root_or_may_become_it() -> None:
@@ -124,7 +164,7 @@ def test_everything_runs_a_command_that_there_is() -> None:
         if one.get("image") == "pgmedia" and "profiles" not in one
     }
     for unit in UNITS:
-        used |= set(re.findall(r"^ExecStart=\S+/pgmedia (\S+)$", unit.read_text("utf-8"), re.M))
+        used |= set(re.findall(r"^ExecStart=.*/pgmedia (\w+)'?$", unit.read_text("utf-8"), re.M))
 
     assert used == {"migrate", "buckets", "poll", "webhook"}
     calls = [one["containers"][0]["args"] for one in pods().values()]

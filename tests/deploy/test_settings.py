@@ -23,6 +23,9 @@ NEEDED = {
     "webhook": {"DATABASE_URL", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"},
 }
 """What each command refuses to begin without, and all that it is given."""
+SECRETS = {
+    "SUPABASE_SERVICE_KEY", "WHATSAPP_APP_SECRET", "WHATSAPP_TOKEN", "WHATSAPP_VERIFY_TOKEN",
+}  # fmt: skip
 STOP_SECONDS = Settings.model_fields["pgmedia_grace_seconds"].default + 2 * GOODBYE_SECONDS
 FILES = [file for file in sorted(DEPLOY.rglob("*")) if file.is_file()]
 
@@ -38,7 +41,25 @@ def test_every_setting_that_is_named_exists(file: Path) -> None:
 def test_compose_gives_each_service_what_it_needs(command: str) -> None:
     (service,) = [one for one in services().values() if one.get("command", [None])[0] == command]
 
-    assert set(service["environment"]) == NEEDED[command]
+    given = set(service["environment"])
+
+    assert NEEDED[command] <= given
+    assert given & SECRETS == NEEDED[command] & SECRETS
+
+
+def test_whatever_is_set_in_env_reaches_the_containers() -> None:
+    poller, webhook, others = (services()[name] for name in ("poller", "webhook", "pgmedia"))
+    of_the_webhook = {"WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"}
+    address = {"PGMEDIA_WEBHOOK_HOST", "PGMEDIA_WEBHOOK_PORT"}
+
+    assert KNOWN - address <= set(others["environment"])
+    assert KNOWN - address - of_the_webhook - {"SUPABASE_ANON_KEY"} <= set(poller["environment"])
+    own = {name for name in KNOWN - address if name.startswith("PGMEDIA_")}
+    assert own | of_the_webhook <= set(webhook["environment"])
+    assert all(f"${{{name}:-" in webhook["ports"][0] for name in address)
+    for service in (poller, webhook, others):
+        for name, value in service["environment"].items():
+            assert value is None or name == "DATABASE_URL" or value.startswith(f"${{{name}:")
 
 
 @pytest.mark.parametrize("command", NEEDED)

@@ -259,7 +259,7 @@ async def test_how_long_a_url_may_work(db: Any) -> None:
 
 @pytest.mark.parametrize("given", [UUID(int=5), None])
 async def test_an_unknown_id(db: Any, given: UUID | None) -> None:
-    with refused("MD016", f"media {given or 'null'} does not exist"):
+    with refused("MD016", f"no media with id {given or 'null'}"):
         await policy(db, given)
 
 

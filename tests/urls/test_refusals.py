@@ -62,7 +62,6 @@ async def test_what_has_no_url(run: Run, store_file: StoreFile, db: Any) -> None
     unknown = uuid4()
 
     for media, words in (
-        (unknown, "does not exist"),
         (deleted, "was deleted at "),
         (pending, "is not stored: its status is pending"),
         (failed, "is not stored: its status is failed, message_type_unsupported (no such type"),
@@ -70,6 +69,9 @@ async def test_what_has_no_url(run: Run, store_file: StoreFile, db: Any) -> None
         code, said, (line,) = await run(media)
         assert (code, said) == (1, [])
         assert line.startswith(f"pgmedia: media {media} {words}")
+    code, said, (line,) = await run(unknown)
+    assert (code, said) == (1, [])
+    assert line.startswith(f"pgmedia: no media with id {unknown}. queue_media_processing returned")
 
 
 async def test_a_storage_that_does_not_sign(
@@ -138,7 +140,9 @@ async def test_the_role_media_client_is_enough(
     code, said, (line,) = await run(media, DATABASE_URL=environment["DATABASE_URL"])
     assert (code, said) == (1, [])
     assert line == (
-        "pgmedia: the database refused: permission denied for function get_media_url_policy"
+        "pgmedia: the database refused: permission denied for function get_media_url_policy;"
+        " the login pgmedia_test_poller needs the role media_client (or media_admin): run, as the"
+        " owner of the database, grant media_client to pgmedia_test_poller"
     )
 
 
@@ -154,7 +158,7 @@ async def test_from_python(
     assert (await fetch(made.url)).content == PDF
     with pytest.raises(ExpiryError, match="between 00:00:01 and 7 days"):
         await get_media_url(settings, caller, media, expires_in=timedelta(0))
-    with pytest.raises(UrlError, match="does not exist"):
+    with pytest.raises(UrlError, match="no media with id"):
         await get_media_url(settings, caller, uuid4())
     storage.faults.once("sign", bad_gateway())
     with pytest.raises(SupabaseError, match="answered HTTP 502"):

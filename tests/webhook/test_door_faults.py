@@ -91,7 +91,7 @@ async def test_sigterm_answers_what_is_in_hand(
         waiting = "select exists (select from pg_stat_activity where wait_event_type = 'Lock')"
         await eventually(lambda: db.fetchval(waiting))
         door.terminate()
-        await door.logged("Shutting down")
+        await door.logged("webhook: stopping")
 
     assert (await call).status_code == 200
     assert await door.ended() == 0

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 from tests.webhook.conftest import StartDoor
 from tests.webhook.payloads import SENDER, message, received
+
+
+async def test_each_thing_is_told_once(start_door: StartDoor) -> None:
+    """Also where two servers run in one process: the door, and the one for metrics."""
+    door = await start_door(PGMEDIA_METRICS_PORT="0", PGMEDIA_LOG_FORMAT="json")
+    assert (await door.meta.post(received(message()))).status_code == 200
+    door.process.terminate()
+    assert await asyncio.wait_for(door.process.wait(), 15) == 0
+
+    lines = [json.loads(line) for line in door.log.read_text().splitlines()]
+
+    assert [line["message"].split("http")[0].split("{")[0].strip() for line in lines] == [
+        "metrics: on", "webhook: running on", "webhook:",
+        "webhook: stopping; calls in hand are answered first", "webhook: stopped",
+    ]  # fmt: skip
+    assert {line["logger"].partition(".")[0] for line in lines} == {"poller"}
 
 
 async def test_the_log_counts_what_was_refused_and_quotes_nothing(

@@ -89,13 +89,36 @@ async def test_what_whatsapp_keeps_no_longer_fails_unasked(db: Any) -> None:
     old, gone = message(), lost()
     await add(db, old, gone)
 
-    assert counts(await backfill(db)) == {"expired": 2}
+    assert counts(await backfill(db)) == {"expired": 1, "failed": 1}
 
     rows = await db.fetch("select failure_code, failure_text, processed from media order by 1")
     assert [row["failure_code"] for row in rows] == ["media_expired", "whatsapp_131052"]
     assert "it keeps media for 7 days" in rows[0]["failure_text"]
     assert await db.fetchval("select count(*) from media_processing_queue") == 0
     assert counts(await backfill(db)) == {}
+
+
+async def test_each_attachment_is_counted_once(db: Any) -> None:
+    """A hash of no use is left out, and an error that took no file is no attachment."""
+    unsupported = {**recent("text"), "type": "unsupported", "errors": [{"code": 131051}]}
+    malformed: list[dict[str, Any]] = [recent(image={"id": ""}), message(image={"id": ""})]
+    await add(
+        db, recent(image=media(sha256="none")), message(image=media(sha256="none")), unsupported,
+        *malformed,
+    )  # fmt: skip
+    found = {"queued": 1, "expired": 1, "unusable": len(malformed)}
+
+    assert counts(await backfill(db)) == found
+
+    assert await db.fetchval("select count(*) from media") == 2
+    assert counts(await backfill(db)) == {"unusable": len(malformed)}
+
+
+async def test_what_a_table_refuses_is_unusable_however_old(db: Any) -> None:
+    await add(db, recent(), message())
+    await db.execute("alter table media add column bots text not null")
+
+    assert counts(await backfill(db)) == {"unusable": 2}
 
 
 async def test_old_media_whose_content_is_stored_is_linked(db: Any) -> None:

@@ -32,8 +32,8 @@ begin
     left join public.media_processing_queue q on q.id = m.id
     where m.id = get_media_status.id;
     if not found then
-        raise exception 'media % does not exist', coalesce(get_media_status.id::text, 'null')
-            using errcode = 'MD016', hint = 'Pass an id that queue_media_processing returned; a deleted one still has its audit trail.';
+        raise exception 'no media with id %', coalesce(get_media_status.id::text, 'null')
+            using errcode = 'MD016', hint = 'queue_media_processing returned the id, get_media_by_message(message_id) lists those of a message; a deleted one still has its audit trail.';
     end if;
 end;
 $$;

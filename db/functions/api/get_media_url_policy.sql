@@ -28,12 +28,14 @@ declare
 begin
     select m.* into v_media from public.media m where m.id = get_media_url_policy.id;
     if not found then
-        raise exception 'media % %', coalesce(get_media_url_policy.id::text, 'null'), coalesce((
-                select format('was deleted at %s UTC', to_char(max(l.at) at time zone 'utc', 'YYYY-MM-DD HH24:MI'))
+        raise exception '%', coalesce((
+                select format('media %s was deleted at %s UTC', get_media_url_policy.id,
+                    to_char(max(l.at) at time zone 'utc', 'YYYY-MM-DD HH24:MI'))
                 from public.media_audit_log l
                 where l.media_id = get_media_url_policy.id and l.event = 'deleted'
-                having max(l.at) is not null), 'does not exist')
-            using errcode = 'MD016', hint = 'Pass an id that queue_media_processing returned; a deleted one still has its audit trail.';
+                having max(l.at) is not null),
+                format('no media with id %s', coalesce(get_media_url_policy.id::text, 'null')))
+            using errcode = 'MD016', hint = 'queue_media_processing returned the id, get_media_by_message(message_id) lists those of a message; a deleted one still has its audit trail.';
     end if;
     select o.* into v_object from public.media_objects o where o.id = v_media.object_id and o.state = 'stored';
     if not found then

@@ -21,7 +21,7 @@ begin
     for key share;
     if not found then
         raise exception 'no media with id %', hold_media.id
-            using errcode = 'MD016', hint = 'Pass the id that queue_media_processing returned.';
+            using errcode = 'MD016', hint = 'queue_media_processing returned the id, get_media_by_message(message_id) lists those of a message; a deleted one still has its audit trail.';
     end if;
     insert into public.media_holds as h (media_id, reason)
     values (hold_media.id, hold_media.reason)

@@ -29,7 +29,7 @@ as $$
 declare
     v_young jsonb;
     v_old jsonb;
-    v_known uuid[];
+    v_unasked uuid[];
     v_stored record;
     v_failed record;
 begin
@@ -50,17 +50,19 @@ begin
     end if;
     reached := coalesce(reached, after);
 
-    v_known := array(
+    v_unasked := array(
         select w.message_id
         from public.list_webhook_media(v_old) w
         cross join lateral (select public.normalize_media_hash(w.media ->> 'sha256') as hash) h
-        where h.hash is not null and (public.find_stored_object(h.hash, w.media_type)).id is not null);
-    select v_young || coalesce(jsonb_agg(o.message) filter (where o.is_known), '[]'),
-        coalesce(jsonb_agg(o.message) filter (where not o.is_known), '[]')
+        group by w.message_id
+        having bool_or(h.hash is not null and (public.find_stored_object(h.hash, w.media_type)).id is not null)
+            or bool_and(coalesce(w.problem, w.failure_code) is not null)); -- nothing that WhatsApp could be asked for
+    select v_young || coalesce(jsonb_agg(o.message) filter (where o.is_unasked), '[]'),
+        coalesce(jsonb_agg(o.message) filter (where not o.is_unasked), '[]')
     into v_young, v_old
     from (
         select e as message, (
-            select g.id from public.messages g where g.whatsapp_message_id = e ->> 'id' limit 1) = any (v_known) as is_known
+            select g.id from public.messages g where g.whatsapp_message_id = e ->> 'id' limit 1) = any (v_unasked) as is_unasked
         from jsonb_array_elements(v_old) e
     ) o;
 
@@ -69,13 +71,17 @@ begin
     v_failed := public.fail_expired_media(v_old);
     queued := v_stored.queued;
     failed := v_stored.failed;
-    expired := v_failed.failed;
+    expired := v_failed.expired;
     deleted := v_stored.deleted + v_failed.deleted;
-    unusable := cardinality(v_stored.problems)::bigint;
+    unusable := (
+        select count(*)
+        from unnest(v_stored.problems || v_failed.problems) p
+        -- an attachment is queued without its unusable hash, and an error that took no file is no attachment
+        where p <> 'hash_unusable' and p not like 'whatsapp\_%');
     return next;
 end;
 $$;
 
 comment on function public.queue_missing_media is
-    'Look at up to at_most messages, in the order of messages.id and after an id, for media in raw_payload (the message as a webhook has it, or what it came in: the value of a change, a change, an entry, or the whole call) of messages without a media row; since: only messages sent since then. Answers how many attachments were queued (those whose content is stored are linked at once), failed (lost by WhatsApp), expired (came longer ago than media_settings.whatsapp_keeps: failed as media_expired), left alone as somebody deleted them, and unusable; looked_at: messages read, of about so many in all (messages, 0 if never analyzed); reached, the last message looked at, to go on after; is_finished, whether that was all. Error: MD055 at_most outside 1 to 100000.';
+    'Look at up to at_most messages, in the order of messages.id and after an id, for media in raw_payload (the message as a webhook has it, or what it came in: the value of a change, a change, an entry, or the whole call) of messages without a media row; since: only messages sent since then. Answers how many attachments were queued (those whose content is stored are linked at once), failed (lost by WhatsApp, which said so in the message), expired (came longer ago than media_settings.whatsapp_keeps: failed as media_expired), left alone as somebody deleted them, and unusable (malformed, or refused by a constraint or trigger of the table; an attachment whose hash alone is unusable is queued without it): each attachment that was found is counted once; looked_at: messages read, of about so many in all (messages, 0 if never analyzed); reached, the last message looked at, to go on after; is_finished, whether that was all. Error: MD055 at_most outside 1 to 100000.';
 grant execute on function public.queue_missing_media to media_admin;

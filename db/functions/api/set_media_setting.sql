@@ -35,9 +35,9 @@ begin
     return v_value;
 exception
     when check_violation or data_exception then
-        raise exception 'setting % cannot be %: %',
-            set_media_setting.name, quote_literal(left(set_media_setting.value, 100)), sqlerrm
-            using errcode = 'MD023', hint = format('It is of type %s; get_media_settings() says what it means.', v_type);
+        raise exception 'setting % cannot be %: it is of type %', set_media_setting.name,
+            quote_literal(left(set_media_setting.value, 100)), public.describe_setting_values(set_media_setting.name)
+            using errcode = 'MD023', hint = 'Pass such a value, or null for the default; get_media_settings() says what it means.';
 end;
 $$;
 

@@ -24,7 +24,8 @@ begin
         if v_is_finished and v_count = 0 and v_locked = 0 then
             update public.media_maintenance set cleaned_on = v_due;
             if v_refused > 0 then
-                raise warning 'the daily cleanup could not delete % attachments: %', v_refused, v_problem;
+                raise warning 'the daily cleanup could not delete % attachment%: %',
+                    v_refused, case when v_refused > 1 then 's' end, v_problem;
             end if;
         end if;
     end if;
