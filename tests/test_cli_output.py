@@ -69,7 +69,7 @@ async def test_output_that_takes_nothing(
 async def test_closed_streams_that_it_can_do_without(redirected: Redirected) -> None:
     code, said, _ = await redirected("2>&-", "status")
     assert code == 0
-    assert said.startswith("queue ")
+    assert said.startswith("to do ")
     code, _, problems = await redirected("<&-", "pause", "storage")
     assert code == 2
     assert "nobody can answer here" in problems

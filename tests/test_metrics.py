@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
 from typing import get_args, get_type_hints
@@ -56,7 +55,8 @@ def test_every_end_of_an_attempt_is_known() -> None:
 
 
 def test_every_answer_of_the_door_is_known() -> None:
-    source = inspect.getsource(webhook.Door)
+    source = Path(webhook.__file__).read_text("utf-8")
+    source = source[source.index("class Door") : source.index("async def read_body")]
     written = set(
         re.findall(r'(?:return|labels\(|result =|result, \w+ = time.*,) ?"(\w+)"', source)
     )

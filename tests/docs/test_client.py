@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import asyncpg
 import pytest
 
 import poller
@@ -34,10 +35,10 @@ Store = Callable[[object, object], subprocess.CompletedProcess[str]]
 @pytest.fixture
 async def store(db: Any, database: str, tmp_path: Path) -> Store:
     """The first example with its two arguments."""
-    await db.execute(create_login("my_bot", POLLER_PASSWORD, "media_client"))
+    await db.execute(create_login("example_bot", POLLER_PASSWORD, "media_client"))
     file = tmp_path / "store.py"
     file.write_text(EXAMPLES[0])
-    dsn = as_user(database, "my_bot", POLLER_PASSWORD)
+    dsn = as_user(database, "example_bot", POLLER_PASSWORD)
 
     def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -71,6 +72,18 @@ async def test_the_example_says_what_was_refused(store: Store) -> None:
 
     assert done.returncode == 1
     assert re.fullmatch(rf"message {unknown} does not exist \(MD010\)\. .+\n", done.stderr)
+
+
+async def test_the_example_of_a_transaction_keeps_both(db: Any, database: str) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(EXAMPLES[1], "docs/client.md", "exec", dont_inherit=True), names)  # noqa: S102
+    async with asyncpg.create_pool(database, min_size=1, max_size=1) as pool:
+        media = await names["keep"](pool, "wamid.1", "4711")
+
+    assert await db.fetchval(
+        "select m.whatsapp_message_id from messages m join media a on a.message_id = m.id"
+        " where a.id = $1", media,
+    ) == "wamid.1"  # fmt: skip
 
 
 def test_the_examples_are_typed(tmp_path: Path) -> None:
