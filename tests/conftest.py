@@ -94,7 +94,8 @@ def _execute(connection: psycopg.Connection, statement: str) -> None:
 def _database(server: str, template: str) -> Iterator[str]:
     name = f"pgmedia_test_{uuid4().hex[:12]}"
     with psycopg.connect(server, autocommit=True) as connection:
-        _execute(connection, f"create database {name} template {template}")
+        # the log, through which a small database is copied by default, is only a detour here
+        _execute(connection, f"create database {name} template {template} strategy file_copy")
         yield as_database(server, name)
         _execute(connection, f"drop database {name} with (force)")
 
@@ -151,7 +152,7 @@ def environment(database: str, whatsapp: WhatsAppApi, storage: StorageApi) -> di
         "SUPABASE_SERVICE_KEY": storage.service_key,
         "WHATSAPP_API_URL": whatsapp.url,
         "WHATSAPP_TOKEN": whatsapp.token,
-        "PGMEDIA_TIMEOUT_SECONDS": "5",
+        "PGMEDIA_TIMEOUT_SECONDS": "30",
         "PGMEDIA_POLL_SECONDS": "0.2",
         "PGMEDIA_LOG_FORMAT": "plain",
     }

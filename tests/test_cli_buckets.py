@@ -225,7 +225,7 @@ async def test_a_storage_that_is_none(
 ) -> None:
     storage.faults.always("bucket", fault)
 
-    code, said, (line,) = await run("buckets", "--yes", PGMEDIA_TIMEOUT_SECONDS="0.5")
+    code, said, (line,) = await run("buckets", "--yes", PGMEDIA_TIMEOUT_SECONDS="2")
 
     assert (code, said) == (1, [])
     assert line.startswith(f"pgmedia: storage at {storage.url} {words}")

@@ -120,11 +120,11 @@ async def test_a_second_sigterm_gives_back_at_once(
 async def test_leases_outlast_slow_work(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '3 seconds'")
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    await start_poller()
+    await start_poller(PGMEDIA_TIMEOUT_SECONDS="100")
     await stall.reached.wait()
     first = await db.fetchval("select lease_until from media_processing_queue")
 
@@ -209,7 +209,7 @@ async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     slow = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    await start_poller()
+    await start_poller(PGMEDIA_TIMEOUT_SECONDS="100")
     await stall.reached.wait()
     for number in range(1, 12):
         await queue_media(db, whatsapp.add_media(variant(SAMPLES[0], number), "image/jpeg"))

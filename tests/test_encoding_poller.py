@@ -37,7 +37,7 @@ async def test_a_poller_that_ends_while_it_encodes_leaves_nothing(
 ) -> None:
     spools = tmp_path / "spools"
     spools.mkdir()
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '3 seconds'")
     content = saved(noisy(3000, 3000), "BMP")
     media = await queue_media(db, whatsapp.add_media(content, "image/bmp"), media_type="image")
     poller = await start_poller(PGMEDIA_SPOOL_FOLDER=str(spools), TMPDIR=str(spools))

@@ -87,7 +87,7 @@ async def test_a_check_that_hangs_harms_only_its_own_file(
     db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:
     await db.execute("update media_settings set backoff_first = '10 ms'")
-    poller = await start_poller(PGMEDIA_CHECK_SECONDS="0.5", PGMEDIA_CONCURRENCY="1")
+    poller = await start_poller(PGMEDIA_CHECK_SECONDS="3", PGMEDIA_CONCURRENCY="1")
     first = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
     await is_stored(db, first)
     (child,) = children(poller.process.pid)

@@ -10,6 +10,7 @@ import pty
 import sys
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -146,6 +147,9 @@ async def test_no_fault_brings_a_secret_into_a_log(
         whatsapp.token, storage.service_key, storage.anon_key, POLLER_PASSWORD, APP_SECRET,
         VERIFY_TOKEN, CLIENT_PASSWORD,
     ]  # fmt: skip
+    poller = await start_poller(**changed)
+    as_operator = environment | {"DATABASE_URL": operator}
+    failed: list[UUID] = []
     texts: list[str] = []
     for server, route, fault in FAULTS:
         api = whatsapp if server == "whatsapp" else storage
@@ -155,18 +159,20 @@ async def test_no_fault_brings_a_secret_into_a_log(
             fault = Fault(fault.status, json.loads(body))
         api.faults.once(route, fault)
         media = await queue_media(db, whatsapp.add_media(JPEG + os.urandom(8), "image/jpeg"))
-        poller = await start_poller("--drain", **changed)
-        assert await poller.ended() == 0
-        texts.append(poller.log.read_text())
-        assert str(media) in texts[-1]
+        failed.append(media)
+        await eventually(lambda media=media: failure_of(db, media))
+        texts.append(await told(["show", str(media)], as_operator, tmp_path))
         await db.execute("delete from media_pauses")
-        texts.append(run(["show", str(media)], environment | {"DATABASE_URL": operator}, tmp_path))
         await db.execute("delete from media")
     stored = await queue_media(db, whatsapp.add_media(SAMPLES[-1].read(), "application/pdf"))
-    await (await start_poller("--drain", **changed)).ended()
+    await poller.logged(str(stored))
+    poller.terminate()
+    assert await poller.ended() == 0
     assert (await status(db, stored))["status"] in {"stored", "failed"}
+    texts.append(poller.log.read_text())
+    assert not [one for one in failed if str(one) not in texts[-1]]
     anon = {"SUPABASE_ANON_KEY": storage.anon_key, "WHATSAPP_APP_SECRET": APP_SECRET}
-    texts.append(run(["doctor"], environment | anon, tmp_path))
+    texts.append(await told(["doctor"], environment | anon, tmp_path))
     door = await start_door(**changed)
     await door.meta.verify("wrong-token")
     await door.meta.post(b"{", X_Hub_Signature_256="sha256=0")
@@ -179,8 +185,13 @@ async def test_no_fault_brings_a_secret_into_a_log(
         assert "/object/sign/" not in text
 
 
-def run(command: list[str], environment: dict[str, Any], folder: Path) -> str:
-    done = pgmedia(*command, cwd=folder, **environment)
+async def failure_of(db: Any, media: UUID) -> str | None:
+    """The code of what went wrong, once an attempt has failed."""
+    return (await status(db, media))["error_code"]
+
+
+async def told(command: list[str], environment: dict[str, Any], folder: Path) -> str:
+    done = await asyncio.to_thread(pgmedia, *command, cwd=folder, **environment)
     return done.stdout + done.stderr
 
 

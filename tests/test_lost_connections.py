@@ -92,7 +92,7 @@ async def test_the_poller_survives_a_failover_to_a_server_that_only_reads(
         )  # fmt: skip
         return "cannot execute" in poller.log.read_text()
 
-    await eventually(reads_only, 8)
+    await eventually(reads_only)
     await db.execute(f"alter role {POLLER_USER} set default_transaction_read_only = off")
 
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
@@ -213,19 +213,21 @@ async def test_leases_that_ended_while_the_database_was_away_are_renewed_first(
     """And not taken by the claim of the very poller that is at work."""
     db: Any = await asyncpg.connect(own_server.dsn())
     await db.execute(f"create role {POLLER_USER} login in role media_poller")
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '2 seconds'")
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     media_id = whatsapp.add_media(JPEG, "image/jpeg")
     media = await queue_media(db, media_id)
     poller = await start_poller(
-        DATABASE_URL=own_server.dsn(user=POLLER_USER), PGMEDIA_POLL_SECONDS="0.05"
-    )
+        DATABASE_URL=own_server.dsn(user=POLLER_USER), PGMEDIA_POLL_SECONDS="0.05",
+        PGMEDIA_TIMEOUT_SECONDS="100",
+    )  # fmt: skip
     await stall.reached.wait()
 
     db.terminate()
     own_server.stop(signal.SIGINT)
-    await eventually(lambda: poller.log.read_text().count("cannot claim") > 25)
+    await poller.logged("cannot claim")
+    await asyncio.sleep(2)  # the lease ends, which nobody can age now
     own_server.start()
     await poller.logged("woken by LISTEN/NOTIFY")
     db = await asyncpg.connect(own_server.dsn())

@@ -53,7 +53,7 @@ def go_on(frozen: PollerProcess, stall: Fault) -> None:
 async def test_work_whose_lease_was_lost_is_dropped(
     db: Any, whatsapp: WhatsAppApi, storage: StorageApi, start_poller: StartPoller
 ) -> None:
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '3 seconds'")
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
@@ -94,7 +94,7 @@ async def test_an_upload_that_failed_without_a_lease_leaves_no_file(
     lost_answer = Fault.stall()
     storage.faults.once("upload", lost_answer)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
-    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="2")
+    poller = await start_poller(PGMEDIA_TIMEOUT_SECONDS="5")
     await lost_answer.reached.wait()
     assert files_in(files)
 
@@ -112,7 +112,7 @@ async def test_an_upload_that_is_dropped_with_its_lease_leaves_no_file(
     end: str,
 ) -> None:  # fmt: skip
     """Storage is slow to answer; the renewal finds the lease gone, and the upload is dropped."""
-    await db.execute("update media_settings set lease = '1 second'")
+    await db.execute("update media_settings set lease = '3 seconds'")
     slow = Fault.stall()
     storage.faults.once("upload", slow)
     media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))

@@ -165,7 +165,7 @@ async def test_an_interruption_leaves_no_process(
     assert await asyncio.wait_for(demo.process.wait(), 30) == 128 + sent
     assert demo.processes() == []
     assert "Traceback" not in demo.output.read_text()
-    again = await start("--messages", "30")
+    again = await start("--messages", "1")
     assert await asyncio.wait_for(again.process.wait(), 60) == 0
 
 

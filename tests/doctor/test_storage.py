@@ -84,7 +84,7 @@ async def test_a_storage_that_is_none(
 ) -> None:
     storage.faults.always("bucket", fault)
 
-    found = await doctor(PGMEDIA_TIMEOUT_SECONDS="0.5")
+    found = await doctor(PGMEDIA_TIMEOUT_SECONDS="2")
 
     assert words in wrong(found)["storage"]
     assert skipped(found) == {"storage key", "buckets"}

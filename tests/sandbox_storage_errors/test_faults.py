@@ -109,7 +109,7 @@ async def test_a_stalled_upload_is_not_stored(api: StorageApi, client: httpx.Asy
     api.faults.once("upload", fault)
 
     with pytest.raises(httpx.ReadTimeout):
-        await client.post("object/open/b.txt", content=b"b", timeout=0.1)
+        await client.post("object/open/b.txt", content=b"b", timeout=1)
 
     assert fault.reached.is_set()
     assert refusal(await client.get("object/open/b.txt")) == NO_OBJECT

@@ -261,5 +261,5 @@ async def test_a_download_can_be_waited_for(
 
     await client.get(photo_url)
 
-    await asyncio.wait_for(waiting, 5)
-    await asyncio.wait_for(api.wait_for_download(photo), 5)
+    await asyncio.wait_for(waiting, 30)
+    await asyncio.wait_for(api.wait_for_download(photo), 30)

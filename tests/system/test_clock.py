@@ -39,13 +39,13 @@ async def test_a_poller_whose_clock_jumps_by_a_day(
     """In the middle of a download, with a lease to renew, a retry and new work after it."""
     clock = tmp_path / "clock"
     clock.write_text("+0")
-    await db.execute("update media_settings set lease = '1 second', backoff_first = '10 ms'")
+    await db.execute("update media_settings set lease = '3 seconds', backoff_first = '10 ms'")
     stall = Fault.stall(after=10)
     whatsapp.faults.once("download", stall)
     media = await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg"))
     poller = await start_poller(
         LD_PRELOAD=str(LIBRARY), FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1",
-        FAKETIME_DONT_FAKE_MONOTONIC="1",
+        FAKETIME_DONT_FAKE_MONOTONIC="1", PGMEDIA_TIMEOUT_SECONDS="100",
     )  # fmt: skip
     await stall.reached.wait()
 

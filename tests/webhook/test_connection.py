@@ -81,7 +81,7 @@ async def test_a_request_that_does_not_come_in_is_cut_off(
     start_door: StartDoor, begun: bytes, more: bytes
 ) -> None:
     """Be it that a byte comes now and then, or nothing at all."""
-    door = await start_door(PGMEDIA_WEBHOOK_SECONDS="0.3")
+    door = await start_door(PGMEDIA_WEBHOOK_SECONDS="1")
     with dial(door.meta, begun) as connection:
         connection.setblocking(False)
 
@@ -103,12 +103,12 @@ async def test_a_request_that_does_not_come_in_is_cut_off(
 async def test_the_clock_stops_when_the_request_is_in(
     db: Any, connect: Connect, start_door: StartDoor
 ) -> None:
-    meta = (await start_door(PGMEDIA_WEBHOOK_SECONDS="0.3")).meta
+    meta = (await start_door(PGMEDIA_WEBHOOK_SECONDS="1")).meta
     blocker = await connect()
     async with blocker.transaction():
         await blocker.execute("lock table whatsapp_webhook_events")
         call = asyncio.create_task(meta.post(received(message())))
-        await eventually(lambda: db.fetchval(WAITING_FOR, 0.6))
+        await eventually(lambda: db.fetchval(WAITING_FOR, 1.5))
     assert (await call).status_code == 200
 
 
