@@ -1,4 +1,4 @@
-"""DATABASE_URL: what is of no use is refused without being shown, and files that it names are there."""
+"""DATABASE_URL: what is of no use is refused and not shown; files that it names must be there."""
 
 from __future__ import annotations
 
