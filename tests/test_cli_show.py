@@ -192,6 +192,7 @@ async def test_show_as_json(db: Any, run: Run) -> None:
     found = json.loads("\n".join(said))
     assert code == 0
     assert found["status"]["error_code"] == "media_expired_or_foreign"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+\+00:00", found["audit_trail"][0]["at"])
     assert [one["event"] for one in found["audit_trail"]] == ["queued", "claimed", "failed"]
     assert found["audit_trail"][2]["detail"]["code"] == "media_expired_or_foreign"
     assert await queue_row(db, media)

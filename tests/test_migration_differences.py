@@ -99,7 +99,7 @@ def test_the_command_fails_on_a_difference(database: str, tmp_path: Path) -> Non
     assert done.returncode == 1
     lines = done.stdout.splitlines()
     assert lines[0].startswith("missing: CREATE INDEX media_queue_due_idx")
-    assert lines[1:] == ["the schema differs from version 0.1.0 in 1 places"]
+    assert lines[1:] == ["the schema differs from version 0.1.0 in 1 place"]
     assert done.stderr == ""
 
 

@@ -93,16 +93,16 @@ async def run_demo(folder: Path, messages: int, *, keep: bool, real: bool) -> in
 async def _run_demo(files: Path, messages: int, *, keep: bool, real: bool) -> int:
     this_task = asyncio.current_task()
     assert this_task is not None  # noqa: S101
-    interrupted = False
+    interrupted_by = 0
 
-    def interrupt() -> None:
-        nonlocal interrupted
-        if not interrupted:  # a second Ctrl-C does not interrupt the cleaning up
-            interrupted = True
+    def interrupt(number: int) -> None:
+        nonlocal interrupted_by
+        if not interrupted_by:  # a second Ctrl-C does not interrupt the cleaning up
+            interrupted_by = number
             this_task.cancel()
 
     for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, interrupt)
+        asyncio.get_running_loop().add_signal_handler(one, interrupt, one)
     console = Console()
     configured = configuration() if real else {}
     announce(configured)
@@ -126,7 +126,7 @@ async def _run_demo(files: Path, messages: int, *, keep: bool, real: bool) -> in
                 console.print("\nThe database stops now; with --keep it stays up.")
             await connection.close()
     except asyncio.CancelledError:
-        return 0 if finished else 130
+        return 0 if finished else 128 + interrupted_by
     return 0
 
 
