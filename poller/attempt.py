@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +30,8 @@ class Attempt:
 
     job: Job
     metrics: PollerMetrics
+    stored: Callable[[], None]
+    """Called when its bytes are stored and let go."""
     step: Step = "describe"
     bytes_done: int = 0
     bytes_total: int | None = None

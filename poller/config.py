@@ -81,7 +81,8 @@ class Settings(BaseSettings):
         default=16,
         ge=1,
         le=1000,
-        description="Attachments a poller works on at once. Of one phone number, all pollers "
+        description="Attachments whose bytes a poller has in hand at once; of as many more it may "
+        "be recording that they are stored. Of one phone number, all pollers "
         "together ask for five sixths of media_settings.refusals_per_hour (19) files at once.",
     )
     pgmedia_poll_seconds: float = Field(

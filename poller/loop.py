@@ -41,7 +41,7 @@ POLL_SOON_SECONDS = (0.02, 0.08, 0.32)
 
 
 class Poller:
-    """Keeps up to `concurrency` attachments in work until it is told to stop, or drained."""
+    """Moves up to `concurrency` attachments, and records as many, until stopped or drained."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Poller:
         self._turned = time.monotonic()
         self._metrics = pipeline.metrics
         self._metrics.slots.set(concurrency)
-        self._metrics.slots_in_use.set_function(lambda: len(self._running))
+        self._metrics.slots_in_use.set_function(pipeline.slots_in_use)
 
     @property
     def mode(self) -> Literal["listen", "poll"]:
@@ -154,14 +154,14 @@ class Poller:
 
     async def _fill(self) -> int:
         """Claim as many jobs as there are free slots and start on them; returns how many."""
-        free = self._concurrency - len(self._running)
-        if free == 0:
+        recording = min(len(self._pipeline.recording), self._concurrency)
+        if (free := self._concurrency + recording - len(self._running)) <= 0:
             return 0
         if time.monotonic() - self._renewed > self._lease_seconds / 2:
             await self._renew()  # after a standstill, or the claim finds our own leases ended
         jobs = await self._database.claim(free)
         for job in jobs:
-            task = asyncio.create_task(self._pipeline.process(job), name=str(job.id))
+            task = asyncio.create_task(self._pipeline.process(job, self._wake.set))
             self._running[task] = job
             task.add_done_callback(self._done)
         return len(jobs)

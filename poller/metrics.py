@@ -86,10 +86,12 @@ class PollerMetrics:
             ["outcome"], registry=registry,
         )  # fmt: skip
         self.slots = Gauge(
-            "pgmedia_slots", "How many attachments the poller works on at once.", registry=registry
+            "pgmedia_slots",
+            "Attachments whose bytes it may have in hand at once.",
+            registry=registry,
         )
         self.slots_in_use = Gauge(
-            "pgmedia_slots_in_use", "How many it works on now.", registry=registry
+            "pgmedia_slots_in_use", "How many it has in hand now.", registry=registry
         )
         self.listening = Gauge(
             "pgmedia_listener_connected", "1 when woken by LISTEN, 0 when polling.",

@@ -49,24 +49,32 @@ class Pipeline:
     metrics: PollerMetrics = field(default_factory=PollerMetrics)
     attempts: dict[Job, Attempt] = field(default_factory=dict[Job, Attempt])
     """What is being worked on. An attachment may be there twice: lost, and claimed once more."""
+    recording: set[Job] = field(default_factory=set[Job])
+    """Of these, the ones that are stored: their bytes are let go, only the record is left to do."""
     afterwards: set[asyncio.Task[None]] = field(default_factory=set[asyncio.Task[None]])
     """Calls that outlast the work they are about; whoever ends the poller lets them end first."""
 
-    async def process(self, job: Job) -> Outcome:
+    async def process(self, job: Job, stored: Callable[[], None] = lambda: None) -> Outcome:
         """Work on one claimed attachment and report how it went; returns that, for the log.
 
+        `stored` is called when the job has come to `recording`.
         Raises nothing but cancellation and WrongProjectError: whatever else goes wrong is reported
         to the database, and when the lease was lost, nothing is.
         """
         about_job(job)
-        attempt = self.attempts[job] = Attempt(job, self.metrics)
+        attempt = self.attempts[job] = Attempt(job, self.metrics, stored)
         outcome = Outcome(GIVEN_BACK)
         try:
             outcome = await self._attempt(job, attempt)
         finally:
             del self.attempts[job]
+            self.recording.discard(job)
             self.metrics.ended(outcome.verdict, outcome.code, time.monotonic() - attempt.began)
         return outcome
+
+    def slots_in_use(self) -> int:
+        """How many attachments have bytes to be moved."""
+        return len(self.attempts) - len(self.recording)
 
     def drop(self, job: Job) -> None:
         """Its lease is lost, and the work on it ends: tell what only this poller knows."""
@@ -126,7 +134,7 @@ class Pipeline:
             if begun.verdict != "upload":
                 return Outcome(begun.verdict, begun.reason)
             attempt.ends_step("upload", spool.size)
-            return await self._store(job, content_hash, begun, spool, attempt)
+            return await self._store(job, content_hash, begun, spool, attempt, spools)
 
     async def encode(
         self, job: Job, asked: UploadVerdict, spool: Spool, spools: contextlib.ExitStack
@@ -183,8 +191,9 @@ class Pipeline:
         return Spool(self.spool_memory_bytes, self.spool_folder)
 
     async def _store(
-        self, job: Job, content_hash: str, place: UploadVerdict, spool: Spool, attempt: Attempt
-    ) -> Outcome:
+        self, job: Job, content_hash: str, place: UploadVerdict, spool: Spool, attempt: Attempt,
+        spools: contextlib.ExitStack,
+    ) -> Outcome:  # fmt: skip
         """Upload and record; whatever came of it, no file stays that nothing knows of."""
         assert place.object_id and place.bucket_name and place.storage_path  # noqa: S101, PT018
         assert place.content_type and place.cache_control  # noqa: S101, PT018
@@ -201,6 +210,9 @@ class Pipeline:
             )
             answered = True
             attempt.ends_step(None)
+            spools.close()
+            self.recording.add(job)
+            attempt.stored()
             await persistently(
                 lambda: self.database.finish_upload(job, content_hash, object_id, attempt.timings)
             )

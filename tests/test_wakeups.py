@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -23,7 +24,7 @@ from poller.sandbox.storage import StorageApi
 from poller.sandbox.whatsapp import WhatsAppApi
 from poller.storage import Storage
 from poller.whatsapp import WhatsApp
-from tests.helpers import is_stored, queue_media
+from tests.helpers import eventually, is_stored, queue_media
 
 NEVER = 3600.0
 Listen = Callable[[Callable[[], None]], Awaitable[Listener]]
@@ -42,6 +43,30 @@ class SlowDatabase(Database):
         self.looked.set()
         await self.may_answer.wait()
         return jobs
+
+
+class HeldRecords(Database):
+    """Knows how many attachments are in hand, and records none before it may."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.may_record = asyncio.Event()
+        self.recording = self.in_hand = self.most_in_hand = 0
+
+    async def claim(self, limit: int) -> list[Job]:
+        jobs = await super().claim(limit)
+        self.in_hand += len(jobs)
+        self.most_in_hand = max(self.most_in_hand, self.in_hand)
+        return jobs
+
+    async def finish_upload(
+        self, job: Job, content_hash: str, object_id: UUID, timings: dict[str, int]
+    ) -> int:
+        self.recording += 1
+        await self.may_record.wait()
+        waited = await super().finish_upload(job, content_hash, object_id, timings)
+        self.in_hand -= 1
+        return waited
 
 
 class DeafListener(Listener):
@@ -123,6 +148,31 @@ async def test_a_wake_up_during_a_claim_is_not_lost(
         database.may_answer.set()
 
         await is_stored(db, media)
+
+
+async def test_while_files_are_recorded_as_many_others_take_their_slots(
+    db: Any, whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None
+) -> None:
+    """Of two slots. When recording stands still, no more than two others are taken on."""
+    del buckets, storage
+    dsn = settings.database_url.get_secret_value()
+    database = await HeldRecords.connect(dsn, "recording", 4)
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        return await Listener.open(dsn, "recording", heard)
+
+    samples = [sample for sample in SAMPLES if sample.media_type == "image"][:6]
+    media = [
+        await queue_media(db, whatsapp.add_media(one.read(), one.mime_type)) for one in samples
+    ]
+    async with running(settings, whatsapp, database, listen, poll_seconds=0.02):
+        await eventually(lambda: database.recording == 4)
+        await database.ping()
+        database.may_record.set()
+        for one in media:
+            await is_stored(db, one)
+
+    assert database.most_in_hand == 4
 
 
 async def test_a_listener_that_lives_and_hears_nothing_is_replaced(

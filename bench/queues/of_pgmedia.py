@@ -53,7 +53,7 @@ class NoBytes(Pipeline):
     hash_of: Callable[[str], str]
     """The SHA-256 that WhatsApp tells of a media id."""
 
-    async def process(self, job: Job) -> Outcome:
+    async def process(self, job: Job, stored: Callable[[], None] = lambda: None) -> Outcome:
         self.started(job.whatsapp_media_id)
         content_hash = self.hash_of(job.whatsapp_media_id)
         asked = await self.database.describe(job, "image/jpeg", 1000, content_hash)
@@ -63,7 +63,12 @@ class NoBytes(Pipeline):
             job, content_hash, 1000, {"mime_type": "image/jpeg"}
         )
         assert place.object_id is not None
-        await self.database.finish_upload(job, content_hash, place.object_id, {})
+        self.recording.add(job)
+        stored()
+        try:
+            await self.database.finish_upload(job, content_hash, place.object_id, {})
+        finally:
+            self.recording.discard(job)
         return Outcome("stored")
 
 
