@@ -1,4 +1,4 @@
--- squawk-ignore-file ban-drop-view, ban-drop-table
+-- squawk-ignore-file ban-drop-view, ban-drop-table, ban-drop-function
 
 set local lock_timeout = '5s';
 set local statement_timeout = '10min';

@@ -165,7 +165,7 @@ async def test_a_refusal_ends_the_day_with_a_warning(db: Any) -> None:
     assert [(await maintain(db))["cleaned_media"] for _ in range(2)] == [1, 0]
 
     assert await db.fetchval(IS_DONE)
-    assert said == ["the daily cleanup could not delete 1 attachments: mine"]
+    assert said == ["the daily cleanup could not delete 1 attachment: mine"]
 
 
 async def test_nothing_locked_is_waited_for(db: Any, connect: Connect) -> None:

@@ -25,7 +25,7 @@ begin
             update public.media_maintenance set cleaned_on = v_due;
             if v_refused > 0 then
                 raise warning 'the daily cleanup could not delete % attachment%: %',
-                    v_refused, case when v_refused > 1 then 's' end, v_problem;
+                    v_refused, case when v_refused > 1 then 's' else '' end, v_problem;
             end if;
         end if;
     end if;
