@@ -140,7 +140,7 @@ async def one(
     doing: Counter[str] = Counter()
     watching = asyncio.create_task(watch(dsn, doing))
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(dsn, servers, ids, pollers, Path(folder), db, at_once=16 * pollers)
+        run = Run(dsn, servers, ids, pollers, Path(folder), db)
         postmaster = (postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
         figures = await measure(contender, run, int(postmaster))
     watching.cancel()

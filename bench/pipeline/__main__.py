@@ -1,7 +1,7 @@
 """The whole pipeline: files and bytes a second, of one poller and of one per core.
 
-Download, hash, check, record and upload, 16 files at once in all, beside the same by hand on
-PgQueuer and Procrastinate, and beside a bare loop over aiohttp that makes the same three requests.
+Download, hash, check, record and upload, 16 files at once in each process, beside the same by hand
+on PgQueuer and Procrastinate, and beside a bare loop over aiohttp that makes the same requests.
 nginx stands for WhatsApp and Storage, Postgres has its own defaults. CPU time is that of a file, in
 ms: of the workers and their children, of Postgres, of nginx.
 """
@@ -33,7 +33,12 @@ from bench.report import NO_FIGURE, Aim, Report
 from poller.sandbox.postgres import PostgresServer
 
 CORES = os.cpu_count() or 1
-SIZES = {1_000: (4_000, 500), 100_000: (3_000, 400), 1_000_000: (1_000, 120), 16_000_000: (160, 40)}
+SIZES = {
+    1_000: (8_000, 1_000),
+    100_000: (4_000, 600),
+    1_000_000: (1_000, 240),
+    16_000_000: (240, 96),
+}
 """Bytes of a file, and how many of them, in the long form and in the short one."""
 ONE_CORE = 100_000
 """Bytes of the files that are also fetched with all of a poller's processes on one core."""
@@ -141,7 +146,7 @@ async def one(
     db = await asyncpg.connect(dsn)
     with tempfile.TemporaryDirectory() as folder:
         ids = share_of(contender, ids)
-        work = Run(dsn, servers, ids, processes, Path(folder), db, cores=cores)
+        work = Run(dsn, servers, ids, processes, Path(folder), db, cores)
         postmaster = (postgres.folder / "data" / "postmaster.pid").read_text().split()[0]
         figures = await measure(contender, work, int(postmaster))
     await db.close()

@@ -16,6 +16,8 @@ from pgqueuer.queries import Queries
 from bench.handwritten import FILES
 from bench.pipeline.servers import API_VERSION, KEY, TOKEN, Servers
 
+AT_ONCE = 16
+"""Files in the hand of one process: as many as a poller has by default."""
 NUMBERS = 20
 """Phone numbers: of each, pgmedia works on no more than 20 attachments at once."""
 QUEUE = """
@@ -33,7 +35,7 @@ select queue_media_processing(id, whatsapp_message_id, 'image', 'image/jpeg') fr
 class Run:
     """One contender at work: `ids` to fetch, by so many processes, on a database of its own.
 
-    `at_once`: files in work, of all processes together. `cores`: that they may run on.
+    `cores`: that they may run on.
     """
 
     dsn: str
@@ -42,7 +44,6 @@ class Run:
     processes: int
     folder: Path
     db: Any
-    at_once: int = 16
     cores: int | None = None
 
     def environment(self, process: int) -> dict[str, str]:
@@ -55,7 +56,7 @@ class Run:
             "SUPABASE_SERVICE_KEY": KEY,
             "WHATSAPP_API_URL": f"{self.servers.url}/{API_VERSION}",
             "WHATSAPP_TOKEN": TOKEN,
-            "PGMEDIA_CONCURRENCY": str(max(2, self.at_once // self.processes)),
+            "PGMEDIA_CONCURRENCY": str(AT_ONCE),
             "BENCH_IDS": str(share),
             "BENCH_PROGRESS": str(self.folder / f"done-{process}"),
         }
