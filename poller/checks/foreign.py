@@ -18,8 +18,12 @@ MARKUP = re.compile(
 RAR = re.compile(rb"Rar!\x1a\x07")
 SEVEN_ZIP = re.compile(rb"7z\xbc\xaf\x27\x1c\x00")
 
-# Headers whose numbers are the beginning of a JavaScript comment or assignment.
-SCRIPT_HEADER = re.compile(rb"(?:GIF8[79]a|BM|RIFF|\xff\xd8\xff\xe0)(?:/\*|=)")
+# Headers whose numbers begin a comment of JavaScript, or an assignment of what it can read: a GIF
+# that is 61 pixels wide has a = there, too, but then a byte that no program may have.
+SCRIPT_HEADER = re.compile(
+    rb"""(?:GIF8[79]a|BM|RIFF|\xff\xd8\xff\xe0)"""
+    rb"""(?:/\*|=(?:[\t-\r -~\x80-\xff]{0,2}["'`/]|[\t-\r -~\x80-\xff]{3}))"""
+)
 
 
 def find_foreign(content: Content, mime_type: str) -> set[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from tests.checks.makers import FILES, MIME, SCRIPT, archive, jpeg_with_comment, look, pdf
 
@@ -45,12 +47,32 @@ def test_a_harmless_comment() -> None:
         b"\xff\xd8\xff\xe0/*" + FILES["jpg"][6:] + b"*/=1;alert(1)",
         b"RIFF/*" + FILES["wav"][6:],
         b"BM/*" + FILES["bmp"][4:],
-        b"BM=" + FILES["bmp"][3:],
+        b"BM=1;/*" + FILES["bmp"][7:],
+        b"GIF89a=1/*" + FILES["gif"][10:],
+        b"RIFF='" + FILES["wav"][6:],
+        b"GIF89a=\n`" + FILES["gif"][9:],
     ],
-    ids=["gif", "jpg", "wav", "bmp", "assignment"],
+    ids=["gif", "jpg", "wav", "bmp", "assignment", "number", "quote", "template"],
 )
 def test_a_header_that_is_javascript(content: bytes) -> None:
     assert "script" in look(content).flags
+
+
+@pytest.mark.parametrize("width", [61, 317, 573, 829, 1085, 2109])
+def test_a_gif_whose_width_looks_like_an_assignment(width: int) -> None:
+    content = io.BytesIO()
+    Image.new("P", (width, 40), 3).save(content, "GIF")
+
+    assert content.getvalue()[6:7] == b"="
+    assert not look(content.getvalue()).flags
+
+
+def test_a_sound_whose_length_looks_like_an_assignment() -> None:
+    """Of an odd number of bytes, which some recorders do not fill up."""
+    content = bytearray(FILES["wav"])
+    content[4:8] = (0x13D).to_bytes(4, "little")
+
+    assert "script" not in look(bytes(content)).flags
 
 
 def test_a_pdf_behind_the_header_of_a_jpeg(tmp_path: Path) -> None:
