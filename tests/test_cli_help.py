@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -58,3 +60,22 @@ def test_the_short_option_is_the_long_one(tmp_path: Path) -> None:
     for arguments in ([], ["retry"]):
         short, long = (pgmedia(*arguments, one, cwd=tmp_path) for one in ("-h", "--help"))
         assert (short.returncode, short.stdout) == (0, long.stdout)
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [("pgmedia sta", ["status"]), ("pgmedia status --w", ["--watch"]), ("pgmedia zzz", [])],
+)
+def test_a_shell_completes_commands_and_options(typed: str, completed: list[str]) -> None:
+    words = shlex.split(typed)
+    script = f"""
+        PATH="{Path(sys.executable).parent}:$PATH"
+        eval "$(pgmedia --show-completion bash)"
+        COMP_WORDS=({typed}) COMP_CWORD={len(words) - 1}
+        _pgmedia_completion pgmedia
+        printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+
+    assert (done.stdout.split(), done.stderr) == (completed, "")
