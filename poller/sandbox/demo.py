@@ -158,6 +158,7 @@ def announce(configured: Mapping[str, str]) -> None:
         real = f"yours, from {name}" if name in configured else "a stand-in on this machine"
         console.print(f"{part}: {real}")
     console.print("WhatsApp Cloud API: a stand-in on this machine; its messages are made up")
+    console.print("\nIn some seconds database, buckets and poller are there: messages arrive.\n")
 
 
 async def _work(world: World, connection: Any, messages: int) -> list[UUID]:
