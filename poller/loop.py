@@ -280,6 +280,7 @@ class Poller:
             except DATABASE_AWAY as error:
                 log.warning("cannot listen: %s", describe_error(error))
             else:
+                self._heard()  # as what came before it listened it was not told of
                 try:
                     while await listener.works():
                         self._set_mode("listen")
@@ -289,7 +290,6 @@ class Poller:
                 finally:
                     listener.close()
             self._set_mode("poll")
-            self._heard()  # something may have been missed
             await asyncio.sleep(self._poll_seconds)
 
     def _set_mode(self, mode: Literal["listen", "poll"]) -> None:

@@ -233,6 +233,26 @@ async def test_what_was_queued_while_it_heard_nothing_is_not_missed(
         await is_stored(db, media)
 
 
+async def test_what_was_queued_before_it_listened_is_not_missed(
+    db: Any, whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    del buckets, storage
+    monkeypatch.setattr(loop, "POLL_SOON_SECONDS", ())
+    dsn = settings.database_url.get_secret_value()
+    database = await SlowDatabase.connect(dsn, "late", 4)
+    media = asyncio.get_running_loop().create_future()
+
+    async def listen(heard: Callable[[], None]) -> Listener:
+        await database.looked.wait()
+        database.may_answer.set()
+        media.set_result(await queue_media(db, whatsapp.add_media(SAMPLES[0].read(), "image/jpeg")))
+        return await Listener.open(dsn, "late", heard)
+
+    async with running(settings, whatsapp, database, listen):
+        await is_stored(db, await media)
+
+
 async def test_a_poller_that_cannot_listen_tries_again(
     whatsapp: WhatsAppApi, settings: Settings, storage: StorageApi, buckets: None
 ) -> None:
