@@ -142,26 +142,29 @@ class QueueGauges:
             registry=registry,
         )  # fmt: skip
         self._removals = Gauge(
-            "pgmedia_file_removals_pending", "Files still to be removed from storage.",
+            "pgmedia_file_removals_pending", "Files that are to be removed from storage by now.",
             registry=registry,
         )  # fmt: skip
-        self._pauses = Gauge(
-            "pgmedia_paused_sources", "Sources that are paused.", registry=registry
-        )
+        pauses = Gauge(
+            "pgmedia_paused_sources", "Sources that are paused, by what paused them.",
+            ["by"], registry=registry,
+        )  # fmt: skip
+        self._pauses = {by: pauses.labels(by) for by in ("fault", "operator")}
 
     def show(self, figures: Mapping[str, Any] | None) -> None:
         """`figures`: as get_media_queue_figures answers; None when the database did not."""
         self._up.set(figures is not None)
         if figures is None:  # no figure is better than an old one
             self._jobs.clear()
-            for gauge in (self._oldest, self._removals, self._pauses):
+            for gauge in (self._oldest, self._removals, *self._pauses.values()):
                 gauge.set(float("nan"))
             return
         for status in STATUSES:
             self._jobs.labels(status).set(figures["queue"].get(status, 0))
         self._oldest.set(figures["oldest_due_seconds"])
         self._removals.set(figures["deletions"])
-        self._pauses.set(figures["paused_sources"])
+        for by, gauge in self._pauses.items():
+            gauge.set(figures["paused_sources"][by])
 
 
 class WebhookMetrics:

@@ -32,7 +32,14 @@ NUMBER = "106540352242922"
 async def test_the_whole_queue(
     db: Any, start_poller: StartPoller, client: httpx.AsyncClient
 ) -> None:
-    await db.execute("select delete_media($1)", await store(db, sha256(b"x")))
+    for content in (b"due", b"tried in vain", b"spared for now"):
+        await db.execute("select delete_media($1)", await store(db, sha256(content)))
+    await db.execute("""
+        update media_deletion_queue d
+        set due_at = now() + interval '1 day', attempts = n.number - 2
+        from (select id, row_number() over (order by id) as number from media_deletion_queue) n
+        where d.id = n.id and n.number > 1
+        """)
     for scope in ("storage", f"whatsapp:{NUMBER}"):
         await db.execute("select pause_media_source($1)", scope)
     for _ in range(3):
@@ -49,8 +56,9 @@ async def test_the_whole_queue(
 
     assert found["pgmedia_queue_jobs{status=pending}"] == 3
     assert 90 <= found["pgmedia_queue_oldest_due_seconds"] < 180
-    assert found["pgmedia_file_removals_pending"] == 1
-    assert found["pgmedia_paused_sources"] == 2
+    assert found["pgmedia_file_removals_pending"] == 2
+    assert found["pgmedia_paused_sources{by=operator}"] == 2
+    assert found["pgmedia_paused_sources{by=fault}"] == 0
 
 
 async def test_a_poller_that_stops_is_alive_and_not_ready(
@@ -129,7 +137,7 @@ async def test_a_paused_number_is_no_fault_of_the_poller(
 
     await eventually(is_ready)
     found = await samples(client, url)
-    assert found["pgmedia_paused_sources"] == 1
+    assert found["pgmedia_paused_sources{by=operator}"] == 1
     assert found["pgmedia_queue_jobs{status=pending}"] == 1
     assert (await client.get(f"{url}/healthz")).text == "ok: at work\n"
 

@@ -15,11 +15,19 @@ as $$
             select coalesce(extract(epoch from now() - min(q.due_at))::double precision, 0)
             from public.media_processing_queue q
             where q.status = 'pending' and q.due_at <= now()),
-        'deletions', (select count(*) from public.media_deletion_queue),
-        'paused_sources', (select count(*) from public.media_pauses p where p.until > now())
+        'deletions', (
+            select count(*)
+            from public.media_deletion_queue d
+            where d.due_at <= now() or d.attempts > 0),
+        'paused_sources', (
+            select json_build_object(
+                'fault', count(*) filter (where p.detail is distinct from 'by an operator'),
+                'operator', count(*) filter (where p.detail = 'by an operator'))
+            from public.media_pauses p
+            where p.until > now())
     );
 $$;
 
 comment on function public.get_media_queue_figures is
-    'queue: depth by status (of failed ones up to 10000 of each code); oldest_due_seconds: for how long the oldest has been due; deletions: files to remove; paused_sources. All of it is also in get_media_storage_stats.';
+    'queue: depth by status (of failed ones up to 10000 of each code); oldest_due_seconds: for how long the oldest has been due; deletions: files to be removed by now; paused_sources: {fault, operator}, by who had them paused.';
 grant execute on function public.get_media_queue_figures to media_poller;
