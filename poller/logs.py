@@ -114,3 +114,9 @@ def log_to_stderr(
     for noisy in ("httpx", "httpcore", "asyncio", "uvicorn"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     logging.getLogger("asyncpg").setLevel(logging.ERROR)  # warns of what its callers are told too
+
+
+def logs_json() -> bool:
+    """Is the log one of JSON objects?"""
+    handlers = logging.getLogger().handlers
+    return any(isinstance(one.formatter, JsonFormatter) for one in handlers)

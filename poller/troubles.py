@@ -104,7 +104,7 @@ def _failures(stats: dict[str, Any]) -> Iterator[Trouble]:
         what = (
             f"{plural(rest, 'file')} failed for {plural(len(codes) - MOST_CODES, 'other reason')}"
         )
-        yield Trouble("failures", what, "they are below, and in the view media_failures")
+        yield Trouble("failures", what, "the view media_failures has them all")
 
 
 def _aftermath(stats: dict[str, Any]) -> Iterator[Trouble]:

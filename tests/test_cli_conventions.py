@@ -184,7 +184,7 @@ async def test_on_a_terminal_it_asks(
     said = os.read(ours, 65_536).decode()
     os.close(ours)
     assert "[y/N]" in said
-    assert "Aborted" in said
+    assert "Aborted!" in said
     assert await everything(db) == before
 
 

@@ -23,7 +23,7 @@ from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import StartPoller
-from tests.helpers import eventually, pgmedia, queue_media
+from tests.helpers import children, eventually, pgmedia, queue_media
 from tests.test_cli_show import busy_store
 
 JPEG = SAMPLES[0].read() + b"\0" * 300_000
@@ -184,3 +184,29 @@ def test_it_is_for_a_terminal(operator: str, tmp_path: Path) -> None:
     done = pgmedia("status", "--watch", cwd=tmp_path, DATABASE_URL=operator)
     assert done.returncode == 2
     assert "--watch is for a terminal" in done.stderr
+
+
+async def test_a_server_that_stands_still_is_said(own_server: PostgresServer, watch: Watch) -> None:
+    """It takes calls, and cancellations, and answers none."""
+    watching = await watch(own_server.dsn())
+    await watching.shows("none alive")
+    postmaster = int((own_server.folder / "data" / "postmaster.pid").read_text().split()[0])
+    os.kill(postmaster, signal.SIGSTOP)
+    others = children(postmaster)
+    try:
+        for one in others:
+            os.kill(one, signal.SIGSTOP)
+        await watching.shows("the database is away for")
+        watching.press("q")
+        assert await watching.ended() == 0
+    finally:
+        for one in (*others, postmaster):
+            os.kill(one, signal.SIGCONT)
+
+
+@pytest.mark.parametrize("command", [("status", "--watch", "--every"), ("doctor", "--within")])
+def test_no_time_at_all_is_refused(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = pgmedia(*command, "0s", cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "'0s' is too short" in done.stderr

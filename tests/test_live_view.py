@@ -170,7 +170,7 @@ def test_what_is_wrong_comes_first_with_what_to_do() -> None:
         "600 files failed: It is large (too_large)", "raise it",
         "300 files failed: Has macros (macros)", "nothing",
         "100 files failed: mine (mine)", "pgmedia retry --failed --code mine",
-        "1 file failed for 1 other reason", "they are below, and in the view media_failures",
+        "1 file failed for 1 other reason", "the view media_failures has them all",
         "1 file should have gone from the storage",
         "a poller must be at work, and its key be allowed to remove: pgmedia doctor",
     ]  # fmt: skip

@@ -113,6 +113,16 @@ async def test_a_format_can_be_forced(start_poller: StartPoller) -> None:
     assert "PGMEDIA_LOG_FORMAT: input should be 'auto', 'json' or 'plain'" in wrong.log.read_text()
 
 
+async def test_why_a_poller_does_not_begin_is_an_object(start_poller: StartPoller) -> None:
+    poller = await start_poller(SUPABASE_SERVICE_KEY="junk-key", **JSON)
+
+    assert await poller.ended() == 2
+
+    last = lines(poller)[-1]
+    assert (last["level"], last["process"]) == ("error", "poll")
+    assert last["message"].startswith("the storage key is malformed")
+
+
 async def test_the_webhooks_summary_is_an_object(start_door: StartDoor) -> None:
     door = await start_door(**JSON)
     await door.meta.post(received(message()))

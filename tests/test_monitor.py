@@ -130,7 +130,15 @@ async def test_names_and_units_are_those_of_prometheus(
         measures = family.name.endswith(("_seconds", "_bytes"))
         assert measures or family.type != "histogram", family.name
         for sample in family.samples:
-            assert set(sample.labels) <= {"outcome", "code", "step", "status", "by", "le", "version"}
+            assert set(sample.labels) <= {
+                "outcome",
+                "code",
+                "step",
+                "status",
+                "by",
+                "le",
+                "version",
+            }
 
 
 async def test_a_poller_without_a_database_is_alive_and_not_ready(

@@ -28,7 +28,7 @@ from poller.cli import (
     serve,
     show,
 )
-from poller.cli.app import FAILED, STOPPED, WRONG_SETTINGS, app
+from poller.cli.app import FAILED, STOPPED, WRONG_SETTINGS, app, say_why
 from poller.cli.output import (
     READER_GONE,
     OutputError,
@@ -122,5 +122,5 @@ def _needed(error: asyncpg.PostgresError) -> str:
 
 def _fail(lines: list[str], code: int) -> NoReturn:
     for line in lines:
-        sys.stderr.write(f"pgmedia: {line}\n")
+        say_why(line)
     sys.exit(code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import signal
 import sys
@@ -105,8 +106,19 @@ def _to_json(value: object) -> str:
 
 def give_up(line: str) -> NoReturn:
     """Say on standard error why it could not be done, and end."""
-    sys.stderr.write(f"pgmedia: {line}\n")
+    say_why(line)
     raise typer.Exit(FAILED)
+
+
+def say_why(line: str) -> None:
+    """Say on standard error why the command ends, or in its log where that is for programs."""
+    if logging.getLogger().handlers:
+        from poller.logs import logs_json
+
+        if logs_json():
+            logging.getLogger("pgmedia").error(line)
+            return
+    sys.stderr.write(f"pgmedia: {line}\n")
 
 
 def ask(question: str | Callable[[], str], *, yes: bool, dry_run: bool) -> None:
@@ -150,6 +162,13 @@ def duration(text: str) -> timedelta:
     time = timedelta(**{UNITS[parts[2]]: int(parts[1])})
     if time > timedelta(days=36_500):
         raise typer.BadParameter(f"{text!r} is more than 36500d")
+    return time
+
+
+def some_time(text: str) -> timedelta:
+    """A time that is above zero."""
+    if not (time := duration(text)):
+        raise typer.BadParameter(f"{text!r} is too short: use 1s or more")
     return time
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from poller.cli.app import FAILED, app, duration, examples, say, say_json
+from poller.cli.app import FAILED, app, examples, say, say_json, some_time
 
 STOPPED = 128 + signal.SIGTERM
 
@@ -24,7 +24,7 @@ def doctor(
     within: Annotated[
         timedelta | None,
         typer.Option(
-            parser=duration,
+            parser=some_time,
             metavar="TIME",
             help="Give up the rest after a time such as 90s; by default 5m.",
         ),

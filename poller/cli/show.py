@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from poller.cli.app import AsJson, app, duration, examples, say, say_json
+from poller.cli.app import AsJson, app, examples, say, say_json, some_time
 from poller.cli.operate import MediaId, no_such_media, operate
 from poller.cli.story_view import story_view
 from poller.config import Settings
@@ -28,7 +28,7 @@ def status(
     every: Annotated[
         timedelta | None,
         typer.Option(
-            parser=duration, metavar="TIME", help="With --watch: how often, such as 5s; else 2s."
+            parser=some_time, metavar="TIME", help="With --watch: how often, such as 5s; else 2s."
         ),
     ] = None,
 ) -> None:
@@ -42,7 +42,7 @@ def status(
 
         if as_json or not sys.stdout.isatty():
             raise typer.BadParameter("--watch is for a terminal, and goes without --json")
-        asyncio.run(watch(Settings.from_env(), max(1.0, (every or EVERY).total_seconds())))
+        asyncio.run(watch(Settings.from_env(), (every or EVERY).total_seconds()))
         return
     if every is not None:
         raise typer.BadParameter("--every goes with --watch")

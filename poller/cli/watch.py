@@ -27,6 +27,8 @@ from poller.text import all_plain, describe_error
 
 ANSWER_SECONDS = 10.0
 """A database that takes longer counts as away."""
+LET_GO_SECONDS = 1.0
+"""How long a call that is no longer wanted may hold up the end."""
 ROOMY = 12
 """Lines of a terminal on which one is kept free for what goes wrong with the database."""
 
@@ -53,14 +55,21 @@ async def watch(settings: Settings, every: float) -> None:
             keys(lambda key: end() if key in {"q", "Q"} else None),
             Live(console=console, screen=True, auto_refresh=False) as live,
         ):
+            looking: asyncio.Task[None] | None = None
             while not stop.is_set():
                 live.update(screen.view(console.width, console.height), refresh=True)
                 wake.clear()
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(every):
                         await wake.wait()
-                if not stop.is_set():
-                    await until_either(screen.look(database), stop)
+                if looking is None:
+                    looking = asyncio.create_task(screen.look(database))
+                await until_either(looking, stop, every)
+                if looking.done():
+                    looking = looking.result()
+            if looking is not None:
+                looking.cancel()
+                await asyncio.wait({looking}, timeout=LET_GO_SECONDS)
 
 
 class Screen:
@@ -70,9 +79,10 @@ class Screen:
         self._stats = stats
         self._every = every
         self._problem: str | None = None
-        self._looked = time.monotonic()
+        self._asked = self._looked = time.monotonic()
 
     async def look(self, database: Database) -> None:
+        self._asked = time.monotonic()
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 self._stats = await database.storage_stats()
@@ -80,6 +90,11 @@ class Screen:
             self._problem = describe_error(error)
         else:
             self._problem, self._looked = None, time.monotonic()
+
+    def _silence(self) -> str | None:
+        """A call to a server that stands still does not end when its time is over."""
+        is_asked = self._asked > self._looked
+        return "no answer" if is_asked and time.monotonic() - self._asked > ANSWER_SECONDS else None
 
     def view(self, width: int, height: int) -> RenderableType:
         """No more than `height` lines, none of them wider than `width`."""
@@ -89,27 +104,21 @@ class Screen:
         if (gap := width - head.cell_len - hint.cell_len) > 0:
             head = Text.assemble(head, " " * gap, hint)
         problem = Text(style="yellow")
-        if self._problem is not None:
+        if what := self._problem or self._silence():
             away = span(time.monotonic() - self._looked)
-            problem.append(f"the database is away for {away}, trying on: {self._problem}")
-        above = [head, problem] if self._problem or height >= ROOMY else [head]
+            problem.append(f"the database is away for {away}, trying on: {what}")
+        above = [head, problem] if what or height >= ROOMY else [head]
         for line in above:
             line.no_wrap, line.overflow = True, "ellipsis"
         rest = max(1, height - len(above))
         return Group(*above[: height - 1], live_view(all_plain(self._stats), width, rest))
 
 
-async def until_either(call: Any, stop: asyncio.Event) -> None:
-    """Make a call to its end, or until told to stop."""
-    calling, stopping = asyncio.ensure_future(call), asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({calling, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if calling.done():
-            calling.result()
-    finally:
-        for one in (calling, stopping):
-            one.cancel()
-        await asyncio.gather(calling, stopping, return_exceptions=True)
+async def until_either(task: asyncio.Task[None], stop: asyncio.Event, seconds: float) -> None:
+    """Wait for a task, but no longer than so many seconds or until told to stop."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, stopping}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
 
 
 @contextlib.contextmanager

@@ -181,7 +181,9 @@ async def test_an_address_that_is_taken_or_unknown_is_one_line(tmp_path: Path) -
             assert done.returncode == 1
             (line,) = done.stderr.splitlines()
             host = place.get("PGMEDIA_WEBHOOK_HOST", "127.0.0.1")
-            assert line.startswith(f"pgmedia: cannot listen on {host}:")
+            said = json.loads(line)
+            assert (said["level"], said["process"]) == ("error", "webhook")
+            assert said["message"].startswith(f"cannot listen on {host}:")
 
 
 async def test_a_body_without_a_length_is_cut_off_while_it_comes(start_door: StartDoor) -> None:
