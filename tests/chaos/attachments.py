@@ -88,7 +88,7 @@ class Attachment:
     cancelled: bool = False
     deleted: bool = False
 
-    async def queue(self, db: Any) -> None:
+    async def queue(self, db: Any) -> UUID:
         """What a bot does for a message; it may be repeated."""
         await db.execute(
             "insert into messages"
@@ -97,7 +97,7 @@ class Attachment:
             self.message_id, f"wamid.{self.message_id}", self.phone_number_id,
             self.content.media_type,
         )  # fmt: skip
-        self.media = await db.fetchval(
+        return await db.fetchval(
             "select queue_media_processing("
             "message_id => $1, whatsapp_media_id => $2, sha256 => $3)",
             self.message_id, self.whatsapp_media_id, self.known_hash,

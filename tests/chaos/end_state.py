@@ -80,6 +80,7 @@ def check_attachment(one: Attachment, end: Any, trail: list[Any]) -> None:
         assert state == "deleted", story
         assert one.deleted, story
         return
+    assert not one.deleted, story
     assert state == end["status"], (state, end["status"], story)
     match state:
         case "stored":

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
+from uuid import UUID
 
 import asyncpg
 
@@ -143,11 +144,13 @@ class Storm:
             await asyncio.sleep(BURST_SECONDS)
             burst = self.attachments[start : start + size]
             for first in range(0, size, WEBHOOK):
-                await self.ask(partial(self._queue, burst[first : first + WEBHOOK]))
+                sent = burst[first : first + WEBHOOK]
+                queued = await self.ask(partial(self._queue, sent))
+                for one, media in zip(sent, queued, strict=True):
+                    one.media = media  # from now on, as it is committed, somebody may meddle
 
-    async def _queue(self, attachments: list[Attachment], db: Any) -> None:
-        for attachment in attachments:
-            await attachment.queue(db)
+    async def _queue(self, attachments: list[Attachment], db: Any) -> list[UUID]:
+        return [await attachment.queue(db) for attachment in attachments]
 
     async def _kill(self, over: asyncio.Task[None]) -> None:
         chance = self.sizes.chance("kills")
@@ -213,11 +216,10 @@ class Storm:
                 await self._operate(chance, chance.choice(queued[-50:]))
 
     async def _operate(self, chance: random.Random, one: Attachment) -> None:
-        calls = chance.choice(OPERATIONS)
-        one.deleted |= "delete_media" in calls
-        one.cancelled |= "cancel_media" in calls
-        for call in calls:
+        for call in chance.choice(OPERATIONS):
             await self.ask(lambda db, call=call: db.execute(f"select {call}($1)", one.media))
+            one.deleted |= call == "delete_media"
+            one.cancelled = call == "cancel_media" or (one.cancelled and call != "retry_media")
 
     async def _age(self, over: asyncio.Task[None]) -> None:
         while not over.done():
