@@ -200,8 +200,9 @@ class Poller:
         """Renew all leases in one call, three times in a lease; drop work whose lease was lost."""
         while True:
             try:
-                await self._tell()
                 await self._renew()
+                async with asyncio.timeout(self._lease_seconds / 3):
+                    await self._tell()
             except DATABASE_AWAY as error:
                 self._met_absence("leases not renewed", error)
             await asyncio.sleep(self._lease_seconds / 3)

@@ -201,6 +201,29 @@ async def _no_objects(db: Any) -> bool:
     return await db.fetchval("select count(*) from media_objects") == 0
 
 
+async def test_leases_are_renewed_while_nobody_can_be_told_of_the_work(
+    connect: Connect, db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
+) -> None:
+    await db.execute("update media_settings set lease = '3 seconds'")
+    stall = Fault.stall(after=10)
+    whatsapp.faults.once("download", stall)
+    media = await queue_media(db, whatsapp.add_media(JPEG, "image/jpeg"))
+    await start_poller(PGMEDIA_TIMEOUT_SECONDS="100", PGMEDIA_CONCURRENCY="1")
+    await stall.reached.wait()
+    holder = await connect()
+    async with holder.transaction():
+        await holder.execute("select from media_pollers for update")
+        now = await db.fetchval("select clock_timestamp()")
+        renewed = "select lease_until > $2::timestamptz + interval '7 seconds' from"
+        await eventually(
+            lambda: db.fetchval(f"{renewed} media_processing_queue where id = $1", media, now)
+        )
+    stall.released.set()
+
+    await is_stored(db, media)
+    assert await events(db, media) == ["queued", "claimed", "stored"]
+
+
 async def test_leases_are_renewed_while_all_other_calls_wait_for_a_lock(
     connect: Connect, db: Any, whatsapp: WhatsAppApi, start_poller: StartPoller
 ) -> None:
