@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 from PIL import ExifTags, Image, ImageOps, PngImagePlugin, TiffImagePlugin
@@ -27,10 +28,17 @@ CARRIED = frozenset({"exif", "gps", "xmp", "comment", "fields", "unused bytes"})
 
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)
 TIFF_XMP = 700
+LYING = range(5, 9)
+"""Orientations that exchange width and height."""
+XMP_ORIENTATION = re.compile(
+    rb'\s*\btiff:Orientation\s*=\s*["\']\d["\']|<tiff:Orientation>\d</tiff:Orientation>'
+)
 STRIP_ROWS = 256
 """Rows that are compared at once, so that no second copy of an image is held."""
 
 S_RGB_GAMMA = 0.45455
+S_RGB_CHROMATICITY = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)
+"""Of white, red, green and blue."""
 BITS_PER_SAMPLE = 258
 
 
@@ -45,9 +53,13 @@ def encode(content: Content, plan: dict[str, Any]) -> bytes:
             info["icc_profile"] = profile
         xmp = image.info.get("xmp")
         _orient_by_exif_alone(image)
+        orientation = _orientation(image)  # a TIFF is turned while it is loaded
         image.load()
         _orient_by_exif_alone(image)  # a PNG may have more after its pixels
+        orientation = max(orientation, _orientation(image))
         upright = ImageOps.exif_transpose(image)
+        if xmp and orientation > 1:
+            xmp = XMP_ORIENTATION.sub(b"", xmp)  # it has been turned
         if not plan["drop_metadata"]:
             _refuse_lost_metadata(content, plan["from"])
             is_tiff = plan["from"] == "image/tiff"
@@ -55,6 +67,8 @@ def encode(content: Content, plan: dict[str, Any]) -> bytes:
             info |= _metadata(exif, xmp, image.info.get("comment"))
         # else encoders take more along by themselves
         upright.info = {name: image.info[name] for name in NEEDED_INFO if name in image.info}
+        if "dpi" in upright.info and orientation in LYING:
+            upright.info["dpi"] = upright.info["dpi"][::-1]
         if plan["codec"] in LOSSLESS:
             return _encode_lossless(upright, plan["codec"], info)
         return _encode_lossy(upright, plan, info)
@@ -87,11 +101,17 @@ def _refuse_what_would_be_lost(
     if isinstance(image, PngImagePlugin.PngImageFile):
         if content.data[24] > 8:
             raise KeptError(f"it has {content.data[24]} bits a sample")
-        if b"cICP" in content.data[:4096]:
+        if content.data.find(b"cICP", 0, content.data.find(b"IDAT")) >= 0:
             raise KeptError("its colours are those of cICP")
         gamma = image.info.get("gamma")
         if gamma and "srgb" not in image.info and abs(gamma - S_RGB_GAMMA) > 0.001:
             raise KeptError(f"it has a gamma of {gamma}")
+        colours = image.info.get("chromaticity", S_RGB_CHROMATICITY)
+        is_said_better = "srgb" in image.info or "icc_profile" in image.info
+        if not is_said_better and any(
+            abs(one - usual) > 0.005 for one, usual in zip(colours, S_RGB_CHROMATICITY, strict=True)
+        ):
+            raise KeptError("its colours are not those of sRGB")
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         bits: Any = image.tag_v2.get(BITS_PER_SAMPLE, 1)
         if max(bits if isinstance(bits, tuple) else (bits,)) > 8:  # pyright: ignore[reportUnknownArgumentType]
@@ -106,6 +126,12 @@ def _orient_by_exif_alone(image: Image.Image) -> None:
         read.load(image.info["exif"])
         if ExifTags.Base.Orientation not in read:
             image.getexif().pop(ExifTags.Base.Orientation, None)
+
+
+def _orientation(image: Image.Image) -> int:
+    """As EXIF has it: 1 is upright."""
+    said: Any = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return said if isinstance(said, int) else 1
 
 
 def _refuse_lost_metadata(content: Content, mime_type: str) -> None:
@@ -157,7 +183,7 @@ def _encode_lossy(image: Image.Image, plan: dict[str, Any], info: dict[str, Any]
     edge = min(plan["edge_most"], WEBP_EDGE_MOST)
     if plan["codec"] == "webp":
         image = _fit_for_webp(image)
-    elif image.mode not in ("L", "RGB"):
+    elif image.mode not in ("L", "RGB") or image.has_transparency_data:
         raise KeptError(f"JPEG has no pixels like {image.mode}")
     if max(image.size) > edge:
         image = ImageOps.contain(image, (edge, edge), Image.Resampling.LANCZOS)
@@ -184,7 +210,7 @@ def _equal(one: Image.Image, other: Image.Image) -> bool:
     for top in range(0, height, STRIP_ROWS):
         strip = (0, top, width, min(top + STRIP_ROWS, height))
         left, right = one.crop(strip), other.crop(strip)
-        if left.mode != right.mode:
+        if left.mode != right.mode or left.mode == "P" or "transparency" in left.info:
             left, right = left.convert("RGBA"), right.convert("RGBA")
         if left.tobytes() != right.tobytes():
             return False

@@ -12,6 +12,7 @@ from PIL import Image, ImageChops, ImageStat
 
 from poller.checks import Content, examine
 from poller.encoding import KeptError, encode
+from poller.encoding.images import same_pixels
 from tests.encoding.images import (
     PLACE,
     PROFILE,
@@ -164,7 +165,25 @@ def png_with_gamma(gamma: int) -> bytes:
     return made[:33] + chunk(b"gAMA", gamma.to_bytes(4, "big")) + made[33:]
 
 
+def png_with(*chunks: tuple[bytes, bytes]) -> bytes:
+    made = saved(photo(60, 40), "PNG")
+    return made[:33] + b"".join(chunk(*one) for one in chunks) + made[33:]
+
+
+P3 = (31_270, 32_900, 68_000, 32_000, 26_500, 69_000, 15_000, 6_000)
+"""Of white, red, green and blue, as the chunk cHRM has them."""
+
 HARMED = {
+    "wide colours": (
+        "PNG",
+        lambda: png_with((b"gAMA", struct.pack(">I", 45_455)), (b"cHRM", struct.pack(">8I", *P3))),
+        "not those of sRGB",
+    ),
+    "colours said late": (
+        "PNG",
+        lambda: png_with((b"tEXt", b"a\0" + b"b" * 5000), (b"cICP", bytes([12, 13, 0, 1]))),
+        "cICP",
+    ),
     "animated WebP": ("WEBP", lambda: animation("WEBP"), "more than one image"),
     "animated PNG": ("PNG", lambda: animation("PNG"), "more than one image"),
     "TIFF of pages": ("TIFF", lambda: animation("TIFF"), "more than one image"),
@@ -201,7 +220,32 @@ def test_the_second_image_of_a_photo_goes_with_its_metadata_or_not_at_all() -> N
         encoded(animation("MPO"), "JPEG", "jpeg", **UP_TO_200, drop_metadata=False)
 
 
-def test_a_usual_gamma_is_no_reason() -> None:
+def test_one_transparent_colour_is_not_lost_to_jpeg() -> None:
+    content = saved(photo(60, 40), "PNG", transparency=(255, 0, 0))
+
+    with pytest.raises(KeptError, match="JPEG has no pixels"):
+        encoded(content, "PNG", "jpeg", **UP_TO_200)
+
+
+def test_the_same_numbers_of_other_colours_are_another_image() -> None:
+    image = photo(60, 40, "P")
+    first = Content.of_bytes(saved(image, "PNG"))
+    image.putpalette(bytes(reversed(range(256))) * 3)
+
+    assert same_pixels(first, first)
+    assert not same_pixels(first, Content.of_bytes(saved(image, "PNG")))
+
+
+def test_resolutions_turn_with_the_image() -> None:
+    content = saved(photo(90, 60), "TIFF", exif=exif(6), dpi=(300, 100))
+
+    with Image.open(io.BytesIO(encoded(content, "TIFF", "png", **UP_TO_200))) as image:
+        assert [round(one) for one in image.info["dpi"]] == [100, 300]
+
+
+def test_usual_colours_and_a_usual_gamma_are_no_reason() -> None:
+    s_rgb = (31_270, 32_900, 64_000, 33_000, 30_000, 60_000, 15_000, 6_000)
+    assert encoded(png_with((b"cHRM", struct.pack(">8I", *s_rgb))), "PNG", "webp", **UP_TO_200)
     assert encoded(png_with_gamma(45_455), "PNG", "webp", **UP_TO_200)
 
 

@@ -7,7 +7,7 @@ import struct
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image, TiffImagePlugin
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from poller.checks import Content
 from poller.encoding import KeptError, encode
@@ -118,6 +118,19 @@ def test_only_exif_says_which_way_is_up(form: str, codec: str, orientation: int 
             sizes.append(made.size)
 
     assert sizes == [(60, 90) if orientation else (90, 60)] * 2
+
+
+def test_xmp_says_nothing_of_what_has_been_turned() -> None:
+    element = b"<tiff:Orientation>6</tiff:Orientation>"
+    for xmp in (ROTATED, XMP.replace(PLACE, PLACE + element)):
+        content = saved(photo(90, 60), "JPEG", exif=exif(6), xmp=xmp, quality=95)
+
+        made = encoded(content, "image/jpeg", "jpeg", **LOSSY)
+
+        assert PLACE in made
+        assert b"tiff:Orientation" not in made
+        with Image.open(io.BytesIO(made)) as image:
+            assert image.size == ImageOps.exif_transpose(image).size == (60, 90)
 
 
 def test_a_tiff_of_which_xmp_says_what_is_up_loses_its_metadata() -> None:
