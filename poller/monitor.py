@@ -62,10 +62,12 @@ class Monitor:
 
 
 async def reach(database: Database) -> None:
-    """Raises NotWellError unless the database answers."""
+    """Raises NotWellError unless the database answers, and takes writes."""
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await database.ping()
+    except asyncpg.ReadOnlySQLTransactionError as error:
+        raise NotWellError("the database takes no writes") from error
     except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
         raise NotWellError(f"the database does not answer: {type(error).__name__}") from error
 

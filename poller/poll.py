@@ -62,6 +62,7 @@ class Health:
         if self.database is not None:
             with contextlib.suppress(*DATABASE_AWAY, asyncpg.PostgresError):
                 async with asyncio.timeout(PROBE_SECONDS):
+                    await self.database.ping()
                     figures = await self.database.queue_figures()
         self._metrics.queue.show(figures)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -15,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import asyncpg
 import uvicorn
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -25,11 +27,11 @@ from starlette.types import Receive, Scope, Send
 
 from poller.config import Settings
 from poller.connection import GuardedConnection
-from poller.db import Database, DatabaseError, UnreadableError
+from poller.db import DATABASE_AWAY, Database, DatabaseError, UnreadableError
 from poller.metrics import WebhookMetrics
-from poller.monitor import Monitor, NotWellError, monitored, reach
+from poller.monitor import PROBE_SECONDS, Monitor, NotWellError, monitored, reach
 from poller.serving import listen, url_of
-from poller.text import plain
+from poller.text import describe_error, plain
 
 log = logging.getLogger(__name__)
 
@@ -202,7 +204,8 @@ class DoorServer(uvicorn.Server):
 async def serve(settings: Settings) -> None:
     """Serve until a signal; calls in hand are answered first, for as long as the grace time lasts.
 
-    A database that is away is no reason to stop or not to start. Raises ListenError.
+    A database that is away is no reason to stop or not to start. Raises ListenError, and asyncpg's
+    errors when the database has not what it takes, or refuses it to this login.
     """
     assert settings.whatsapp_app_secret and settings.whatsapp_verify_token  # noqa: S101, PT018
     sockets = listen(
@@ -217,6 +220,11 @@ async def serve(settings: Settings) -> None:
         own_session=False,
         connect_now=False,
     )
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await database.check_receiving()
+    except DATABASE_AWAY as error:
+        log.warning("database away: %s", describe_error(error))
     door = Door(database, settings.whatsapp_app_secret, settings.whatsapp_verify_token)
     server = DoorServer(server_config(settings, application(door)))
     # uvicorn raises a signal again once it has stopped; to be asked to stop is no failure.
@@ -239,6 +247,11 @@ def monitor(door: Door, is_stopping: Callable[[], bool]) -> Monitor:
         if is_stopping():
             raise NotWellError("stopping")
         await reach(door.database)
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                await door.database.check_receiving()
+        except (*DATABASE_AWAY, asyncpg.PostgresError) as error:
+            raise NotWellError(f"calls cannot be stored: {describe_error(error)}") from error
         return "the database answers"
 
     async def refresh() -> None:

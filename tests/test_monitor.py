@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 import signal
 from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -21,7 +24,16 @@ from poller.sandbox.postgres import PostgresServer
 from poller.sandbox.samples import SAMPLES
 from poller.sandbox.whatsapp import WhatsAppApi
 from tests.conftest import PollerProcess, StartPoller
-from tests.helpers import as_user, create_login, eventually, is_stored, queue_media, sha256, sql
+from tests.helpers import (
+    as_user,
+    create_login,
+    eventually,
+    is_stored,
+    pgmedia,
+    queue_media,
+    sha256,
+    sql,
+)
 from tests.webhook.conftest import StartDoor, http, start_door
 from tests.webhook.payloads import message, received
 
@@ -226,3 +238,31 @@ async def test_a_taken_port_is_said(start_poller: StartPoller) -> None:
 
 async def test_there_is_no_port_unless_one_is_set(settings: Settings) -> None:
     assert settings.pgmedia_metrics_port is None
+
+
+async def test_a_database_that_only_reads_is_of_no_use(
+    db: Any, database: str, start_poller: StartPoller, start_door: StartDoor,
+    client: httpx.AsyncClient, operator: str, tmp_path: Path,
+) -> None:  # fmt: skip
+    poller = await address(await start_poller(**ON))
+    door = await address(await start_door(**ON))
+    for url in (poller, door):
+        await eventually(partial(answers, client, url, 200))
+    name = database.rpartition("/")[2]
+    await db.execute(f'alter database "{name}" set default_transaction_read_only = on')
+    await db.execute(
+        "select pg_terminate_backend(pid) from pg_stat_activity"
+        " where datname = current_database() and pid <> pg_backend_pid()"
+    )
+
+    for url in (poller, door):
+        await eventually(partial(answers, client, url, 503, "the database takes no writes\n"))
+        assert (await samples(client, url))["pgmedia_database_up"] == 0
+    done = await asyncio.to_thread(pgmedia, "doctor", cwd=tmp_path, DATABASE_URL=operator)
+    assert done.returncode == 1
+    assert re.search("^wrong +database: PostgreSQL .* takes no writes", done.stdout, re.MULTILINE)
+
+
+async def answers(client: httpx.AsyncClient, url: str, status: int, text: str = "") -> bool:
+    answer = await client.get(f"{url}/readyz")
+    return answer.status_code == status and text in answer.text

@@ -14,6 +14,7 @@ QUESTION = """
         current_setting('server_version') as version,
         session_user::text as login,
         clock_timestamp() as clock,
+        current_setting('transaction_read_only')::boolean as only_reads,
         array(
             select r.name
             from unnest(array[
@@ -55,6 +56,7 @@ class Server:
     version: str
     login: str
     clock: datetime
+    only_reads: bool
     roles: list[str]
     of_pollers: int
     refused: list[str]

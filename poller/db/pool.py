@@ -82,8 +82,14 @@ class Pool:
             self._pool.terminate()
 
     async def ping(self) -> None:
-        """Raises one of DATABASE_AWAY, or another error of asyncpg's, when it does not answer."""
-        await self._fetch("select")
+        """Raises one of DATABASE_AWAY, or another error of asyncpg's.
+
+        As for one that only reads, such as a standby, or a database whose disk is full.
+        """
+        ((only_reads,),) = await self._fetch("select current_setting('transaction_read_only')")
+        if only_reads == "on":
+            await self._pool.expire_connections()  # others may lead to a server that writes
+            raise asyncpg.ReadOnlySQLTransactionError("it takes no writes")
 
     async def _rows(
         self, call: str, *arguments: object, wait: float | None = None

@@ -18,6 +18,11 @@ WEBHOOK_WAIT_SECONDS = 3.0
 # What Postgres says of a text that is not JSON, or not even text.
 NOT_JSON = (asyncpg.InvalidTextRepresentationError, asyncpg.CharacterNotInRepertoireError)
 
+MAY_RECEIVE = """
+    select f.id is not null, coalesce(has_function_privilege(f.id, 'execute'), false)
+    from to_regprocedure('public.receive_whatsapp_webhook(json)') f (id)
+"""
+
 
 class UnreadableError(Exception):
     """The body of a webhook call is not JSON (`not_json`), or nested past Postgres (`too_deep`)."""
@@ -56,6 +61,15 @@ class Store(Pool):
     async def schema(self) -> set[str]:
         """What the database holds of pgmedia, a line each."""
         return {row[0] for row in await self._rows("select public.describe_media_schema()")}
+
+    async def check_receiving(self) -> None:
+        """Raises asyncpg's errors, as a webhook call would: no such function, or not for it."""
+        there, allowed = (await self._rows(MAY_RECEIVE))[0]
+        name = "receive_whatsapp_webhook"
+        if not there:
+            raise asyncpg.UndefinedFunctionError(f"function public.{name}(json) does not exist")
+        if not allowed:
+            raise asyncpg.InsufficientPrivilegeError(f"permission denied for function {name}")
 
     async def receive_webhook(self, body: bytes) -> str:
         """Store a webhook call; returns the summary, as JSON.

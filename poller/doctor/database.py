@@ -61,6 +61,12 @@ async def check_database(settings: Settings, findings: Findings) -> list[BucketP
 def _check_version(server: Server, findings: Findings) -> None:
     if server.major_version < OLDEST:
         findings.wrong("database", f"PostgreSQL {server.version}: pgmedia needs {OLDEST} or newer")
+    elif server.only_reads:
+        findings.wrong(
+            "database",
+            f"PostgreSQL {server.version} takes no writes: is it a standby, or made read-only, as"
+            " by a host whose disk is full?",
+        )
     else:
         tested = "" if server.major_version <= NEWEST else f", newer than pgmedia knows ({NEWEST})"
         findings.ok("database", f"PostgreSQL {server.version}{tested}")
