@@ -21,7 +21,7 @@ SIZES = [(80, 24), (80, 12), (120, 50), (40, 10), (24, 5), (20, 2), (10, 1), (20
 MOST = 987_654_321_098
 FIGURES = dict.fromkeys(
     ("files", "bytes", "unique_files", "deduplicated_files", "saved_bytes", "failed_files",
-     "deleted_files"), MOST
+     "deleted_files", "stored_files", "stored_bytes"), MOST
 )  # fmt: skip
 EMPTY: dict[str, Any] = {
     "at": AT.isoformat(), "queue": {}, "oldest_due_seconds": 0, "deletions": 0,

@@ -112,11 +112,10 @@ def _failures(stats: dict[str, Any], now: datetime) -> Section:
 def _storage(stats: dict[str, Any], width: int) -> Section:
     if not stats["by_type"]:
         return _lines("storage", [Text("empty")])
-    head, *types, total = storage_rows(stats, width)
-    short = Text(f"{plural(stats['files'], 'file')}, {decimal(stats['bytes'])}, in")
-    short.append(f" {plural(len(types), 'type')}")
+    now, head, *types, total = storage_rows(stats, width)
+    short = Text(f"{plural(stats['stored_files'], 'file')}, {decimal(stats['stored_bytes'])}")
     head.stylize("dim")
-    return Section("storage", short, [Item(one) for one in types], [head], [total])
+    return Section("storage", short, [Item(one) for one in types], [now, head], [total])
 
 
 def _pollers(stats: dict[str, Any], now: datetime, name_width: int) -> Section:

@@ -18,7 +18,7 @@ from poller.troubles import Trouble, failure_words, group_pauses, troubles
 STATUSES = ("pending", "processing", "waiting", "failed", "cancelled")
 TYPE_FIGURES = {
     "files": "files", "unique_files": "unique", "deduplicated_files": "repeats", "bytes": "bytes",
-    "saved_bytes": "saved", "failed_files": "failed", "deleted_files": "deleted",
+    "saved_bytes": "saved", "failed_files": "failures", "deleted_files": "deleted",
 }  # fmt: skip
 LONGEST_TYPE = 12
 KEPT_COLUMNS = (0, 1, 4, 5, 6, 3, 2, 7)
@@ -136,16 +136,17 @@ def _failures(stats: dict[str, Any], now: datetime) -> RenderableType:
 
 
 def storage_rows(stats: dict[str, Any], width: int) -> list[Text]:
-    """By media type, and what storing content once has saved: a heading, the types, and all."""
+    """What there is now; then by type what ever came, a heading first, and all of it last."""
     if not stats["by_type"]:
         return [Text("empty")]
+    now = f"now {compact(stats['stored_files'])} files, {decimal(stats['stored_bytes'])};"
     rows = [["type", *TYPE_FIGURES.values()]]
     for media_type, figures in [*stats["by_type"].items(), ("all", stats)]:
         rows.append([media_type[:LONGEST_TYPE], *(
             decimal(figures[name]) if name.endswith("bytes") else compact(figures[name])
             for name in TYPE_FIGURES
         )])  # fmt: skip
-    return columns(rows, KEPT_COLUMNS, width)
+    return [_one_line(f"{now} since the start:"), *columns(rows, KEPT_COLUMNS, width)]
 
 
 def _table() -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime
 from typing import Any
 
@@ -24,8 +25,10 @@ class Figures(Pool):
         """What has failed since then and still waits for somebody, the commonest reason first."""
         call = (
             "select failure_code, sum(files)::bigint as files, max(last_at) as last_at,"
-            " (array_agg(last_text order by last_at desc))[1] as last_text, max(meaning) as meaning"
+            " (array_agg(last_text order by last_at desc))[1] as last_text,"
+            " max(meaning) as meaning, json_object_agg(media_type, files) as by_type"
             " from public.media_failures where last_at >= $1"
             " group by failure_code order by files desc, failure_code"
         )
-        return [dict(row) for row in await self._rows(call, since)]
+        rows = await self._rows(call, since)
+        return [dict(row) | {"by_type": json.loads(row["by_type"])} for row in rows]

@@ -29,7 +29,8 @@ COUNTED = (
 class TypeOfDay:
     """One media type on one day (UTC). Sizes in bytes, times in milliseconds from queued.
 
-    `grown_bytes`: by how much what is stored grew.
+    `failed_files`: how often one failed, whatever came of it later. `grown_bytes`: by how much what
+    is stored grew.
     """
 
     day: date
@@ -52,6 +53,7 @@ class Reason:
     code: str
     meaning: str
     files: int
+    by_type: dict[str, int]
     last_at: datetime
     last_text: str
 
@@ -84,6 +86,13 @@ class Report:
     def total(self, figure: str, media_type: str | None = None) -> int:
         return sum(
             getattr(row, figure) for row in self.rows if media_type in (None, row.media_type)
+        )
+
+    def failed(self, media_type: str | None = None) -> int:
+        """Attachments that failed in these days, and were not queued again since."""
+        return sum(
+            reason.files if media_type is None else reason.by_type.get(media_type, 0)
+            for reason in self.reasons
         )
 
     def a_day(self, figure: str) -> int:
@@ -140,7 +149,7 @@ async def read_report(database: Database, days: int) -> Report:
     reasons = [
         Reason(
             plain(row["failure_code"] or UNKNOWN), plain(row["meaning"] or row["last_text"] or ""),
-            row["files"], row["last_at"], plain(row["last_text"] or ""),
+            row["files"], row["by_type"], row["last_at"], plain(row["last_text"] or ""),
         )
         for row in await database.failures(begin)
     ]  # fmt: skip

@@ -11,11 +11,11 @@ from poller.report.figures import COUNTED, Report
 
 def summary(report: Report) -> dict[str, Any]:
     """Shares from 0 to 1, processing_ms over the last seven days, and what lies in storage now."""
-    finished = report.total("files") + report.total("failed_files")
+    finished = report.total("files") + report.failed()
     buckets = report.stats["by_bucket"].values()
     return {
         "saved_share": _share(report.total("saved_bytes"), report.total("bytes")),
-        "failed_share": _share(report.total("failed_files"), finished),
+        "failed_share": _share(report.failed(), finished),
         "processing_ms": report.stats["processing_ms"],
         "in_storage": {name: sum(one[name] for one in buckets) for name in ("objects", "bytes")},
     }
@@ -33,6 +33,7 @@ def report_json(report: Report) -> str:
             "from": report.days[0].isoformat(),
             "to": report.days[-1].isoformat(),
             **{name: report.total(name) for name in COUNTED},
+            "failed_files": report.failed(),
             **summary(report),
             "stored_files": report.stats["stored_files"],
             "stored_bytes": report.stats["stored_bytes"],
