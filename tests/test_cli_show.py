@@ -44,6 +44,18 @@ async def test_the_status_of_an_empty_store(run: Run, role: str) -> None:
     ]  # fmt: skip
 
 
+async def test_storage_is_what_there_is_now(db: Any, run: Run) -> None:
+    for content in (b"x", b"y"):
+        media = await store(db, sha256(content), media_type="image")
+    for now in ("now 2 files, 2.0 kB;", "now 1 file, 1.0 kB;"):
+        _, said, _ = await run("status", role="media_client")
+
+        (line,) = (line for line in said if line.startswith("storage"))
+        assert line.split(maxsplit=1)[1] == f"{now} since the start:"
+        assert said[-1].split()[:4] == ["all", "2", "2", "0"]
+        await db.execute("select delete_media($1)", media)
+
+
 async def busy_store(db: Any) -> UUID:
     """Something of everything; returns an attachment that failed."""
     await store(db, sha256(b"x"), media_type="image")

@@ -139,7 +139,7 @@ def storage_rows(stats: dict[str, Any], width: int) -> list[Text]:
     """What there is now; then by type what ever came, a heading first, and all of it last."""
     if not stats["by_type"]:
         return [Text("empty")]
-    now = f"now {compact(stats['stored_files'])} files, {decimal(stats['stored_bytes'])};"
+    now = f"now {plural(stats['stored_files'], 'file')}, {decimal(stats['stored_bytes'])};"
     rows = [["type", *TYPE_FIGURES.values()]]
     for media_type, figures in [*stats["by_type"].items(), ("all", stats)]:
         rows.append([media_type[:LONGEST_TYPE], *(

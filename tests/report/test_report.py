@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.helpers import claim, describe, queue_media, sha256, store
+from tests.helpers import claim, describe, fail, queue_media, sha256, store
 from tests.report.conftest import Run
 from tests.report.history import write_failures, write_history
 
@@ -30,6 +30,11 @@ async def test_the_figures_are_those_of_the_database(db: Any, run: Run, today: d
     token = (await claim(db))[again]
     assert (await describe(db, again, token, sha256=content))["verdict"] == "deduplicated"
     await write_failures(db, "no such type")
+    for _ in range(3):  # that fails four times, and stays one
+        (media,) = await db.fetchrow("select id from media where failed_at is not null")
+        await db.execute("select retry_media($1)", media)
+        token = (await claim(db))[media]
+        await fail(db, media, token, code="131051", http_status=400, text="no such type")
 
     code, said, _ = await run("--json", "--days", "3")
     found = json.loads(said)
