@@ -43,6 +43,7 @@ def migrate(database_url: SecretStr) -> Migrated:
     folder = schema_folder()
     migrations = read_migrations(str(folder / "migrations"))
     with _backend(database_url) as backend, _explained():
+        _refuse_without_writes(backend)
         with backend.lock():
             pending = backend.to_apply(migrations)
             names = [migration.id for migration in pending]
@@ -71,6 +72,17 @@ def rollback(database_url: SecretStr) -> None:
     migrations = read_migrations(str(schema_folder() / "migrations"))
     with _backend(database_url) as backend, _explained(), backend.lock():
         backend.rollback_migrations(backend.to_rollback(migrations))
+
+
+def _refuse_without_writes(backend: Any) -> None:
+    """Else yoyo takes it for a lock that somebody else holds."""
+    ((only_reads,),) = backend.execute("select current_setting('transaction_read_only')")
+    backend.rollback()
+    if only_reads == "on":
+        raise MigrationError(
+            "the database takes no writes: is it a standby, or made read-only, as by a host whose"
+            " disk is full?"
+        )
 
 
 @contextlib.contextmanager
@@ -109,6 +121,8 @@ def _said(error: psycopg.Error) -> str:
     lines = [error.diag.message_primary or " ".join(str(error).split())]
     if error.diag.message_hint:
         lines.append(error.diag.message_hint)
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        lines.append("Migrate with the login that owns the schema of pgmedia.")
     return "\n".join(lines)
 
 

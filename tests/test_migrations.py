@@ -18,6 +18,7 @@ from tests.helpers import (
     as_user,
     begin_upload,
     claim,
+    create_login,
     eventually,
     finish_upload,
     queue_media,
@@ -162,6 +163,21 @@ def test_the_scheme_postgres_is_understood(empty_database: str) -> None:
     yoyo(dsn, "apply")
 
     assert difference_lines(dsn) == []
+
+
+def test_a_database_that_takes_no_writes_is_said(database: str) -> None:
+    name = database.rpartition("/")[2]
+    sql(database, f'alter database "{name}" set default_transaction_read_only = on')
+
+    with pytest.raises(MigrationError, match="takes no writes"):
+        migrated(database)
+
+
+def test_a_login_that_does_not_own_the_schema_is_told_who_does(database: str) -> None:
+    sql(database, create_login("nobody_here", "secret", "media_admin"))
+
+    with pytest.raises(MigrationError, match=r"(?s)permission denied.*login that owns the schema"):
+        migrated(as_user(database, "nobody_here", "secret"))
 
 
 async def test_a_killed_migration_says_what_to_do(empty_database: str) -> None:
