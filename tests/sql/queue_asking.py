@@ -29,6 +29,9 @@ from tests.sql.queue_world import (
     Trail,
 )
 
+ASIDE = ("file removed", "held", "hold released")
+"""Events that leave an attachment where it is."""
+
 
 class CheckedQueue(RuleBasedStateMachine):
     """Knows what is there, calls functions, and checks after each what must hold."""
@@ -162,8 +165,8 @@ class CheckedQueue(RuleBasedStateMachine):
             "select * from media_audit_log where id > %s order by id", self.last_event
         ):
             self.last_event = row["id"]
-            if row["media_id"] == UUID(int=0) or row["event"] == "file removed":
-                continue  # of no attachment: a setting, a pause, a file
+            if row["media_id"] == UUID(int=0) or row["event"] in ASIDE:
+                continue  # of no attachment (a setting, a pause, a file), or a hold
             trail = self.trails[row["media_id"]]
             trail.events.append(row["event"])
             assert row["event"] in TRAIL[trail.state], trail.events

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
+import psycopg
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     rule,
 )
+from psycopg.types.json import Jsonb
 
 from tests.sql.queue_asking import CheckedQueue
 from tests.sql.queue_world import (
@@ -81,6 +85,14 @@ class ServedQueue(CheckedQueue):
             self.resume_sources()
         elif operation == "lose":
             self.lose(number)
+        elif operation == "hold":
+            self.hold(media)
+        elif operation == "touch":
+            assert self.call("touch_media", media) == [{"touch_media": True}]
+        elif operation == "clean up":
+            self.clean_up(self.messages[number % len(self.messages)], wanted=number % 2 == 0)
+        elif operation == "queue again":
+            self.queue_again()
         elif operation == "delete":
             assert self.call("delete_media", media) == [{"delete_media": True}]
             assert self.call("delete_media", media) == [{"delete_media": False}]
@@ -95,6 +107,47 @@ class ServedQueue(CheckedQueue):
             self.run("delete from messages where id = %s", self.messages[message])
             self.forget(*gone)
             self.messages[message] = self.new_message(str(message % 2))
+
+    def hold(self, media: UUID) -> None:
+        """Nothing deletes what is held, until it is let go."""
+        self.call("hold_media", media, "a case")
+        before = self.snapshot()
+        with pytest.raises(psycopg.Error) as refused:
+            self.call("delete_media", media)
+        assert refused.value.sqlstate == "MD021"
+        assert self.snapshot() == before
+        for held in (True, False):
+            answer = self.call("release_media_hold", media)
+            assert answer == [{"release_media_hold": held}]
+
+    def clean_up(self, message: UUID, *, wanted: bool) -> None:
+        """A message grows old: what came with it goes, but for what is in work or looked at."""
+        aged = {media for key, media in self.queued.items() if key[0] == message}
+        self.run(
+            "update media set message_sent_at = now() - interval '40 days' where message_id = %s",
+            message,
+        )
+        kept = {row["media_id"] for row in self.rows("select media_id from media_accesses")}
+        gone = {media for media in aged if self.trails[media].state != "processing"}
+        gone -= kept if wanted else set()
+        deleted = 0
+        for _ in range(3):  # the first may end a pass that began before these were old
+            (answer,) = self.call("cleanup_old_media", 30, None, 30 if wanted else None)
+            deleted += answer["cleanup_old_media"]
+        left = {row["id"] for row in self.rows("select id from media")}
+        assert (aged - left, deleted) == (gone, len(gone))
+        self.forget(*gone)
+        self.run("update media set message_sent_at = null where message_id = %s", message)
+
+    def queue_again(self) -> None:
+        """All that is known comes once more, in one call: nothing changes."""
+        again = [
+            {"message_id": str(message), "whatsapp_media_id": name} for message, name in self.queued
+        ]
+        before = self.snapshot()
+        ((ids,),) = (row.values() for row in self.call("queue_media_attachments", Jsonb(again)))
+        assert ids == [*self.queued.values()]
+        assert self.snapshot() == before
 
     def lose(self, number: int) -> None:
         """A stored file is lost, or cut off: reconciling finds that, and what uploads left."""

@@ -177,7 +177,7 @@ MANY = st.lists(ANY, min_size=3, max_size=12)
 LIMITS = st.integers(1, 5)
 OPERATIONS = [
     "cancel", "cancel", "retry", "retry many", "delete", "delete", "delete many", "delete message",
-    "pause", "resume", "lose", "lose",
+    "pause", "resume", "lose", "lose", "hold", "touch", "clean up", "queue again",
 ]  # fmt: skip
 SCOPES = ["storage", "whatsapp:0", "whatsapp:1", "poller:one"]
 INTERRUPTIONS = ["lease ends", "take-over", "take-over", "take-over", "cancel", "delete", "crash"]
@@ -190,7 +190,10 @@ OUT_OF_TURN = [
     "finish",
     "renew",
     "release",
+    "late answer",
 ]
 EVENTS = ["an hour passes", "an hour passes", "an hour passes", "due times come", "rescue", "fold"]
-OFTEN = {"queue": 3, "claim": 2, "work": 9, "trouble": 4, "happen": 2, "remove": 2}
+OFTEN = {
+    "queue": 3, "claim": 2, "work": 9, "work_together": 2, "trouble": 4, "happen": 2, "remove": 2,
+}  # fmt: skip
 TROUBLES = [*FAILURES, *INTERRUPTIONS, *OUT_OF_TURN]

@@ -76,13 +76,14 @@ class Queue(WorkedQueue):
                 )]},
                 "claim": {"poller": poller, "limit": limit},
                 "work": {"numbers": [number()]},
+                "work_together": {"poller": poller},
                 "trouble": {
                     "number": number(), "what": chance.choice(TROUBLES),
                     "received": chance.choice([PHOTO, PAGE, HUGE]),
                 },
                 "happen": {"number": number(), "what": chance.choice([*OPERATIONS, *EVENTS])},
                 "remove": {
-                    "poller": poller, "limit": limit, "numbers": [number()],
+                    "poller": poller, "limit": limit, "numbers": [number() for _ in range(3)],
                     "http_status": chance.choice([None, None, None, 500, 503]),
                 },
             }[name]  # fmt: skip
